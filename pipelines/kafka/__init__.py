@@ -1,0 +1,1 @@
+"""Kafka's edges of the graph: source, sink, transaction, topics, registry."""

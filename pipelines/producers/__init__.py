@@ -1,0 +1,1 @@
+"""What feeds `news.raw`."""

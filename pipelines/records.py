@@ -1,0 +1,235 @@
+"""What travels through the graph: the envelope, the article as the stages complete it, and the
+messages that leave. Plain frozen values; no behaviour beyond construction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from pipelines.offsets import OffsetMap
+
+Headers = tuple[tuple[str, bytes | None], ...]
+Verdict = Literal["new", "update", "revision", "correction", "retraction", "part_of", "duplicate"]
+EntityType = Literal["PER", "LOC", "ORG", "MISC"]
+RawField = Literal["raw_title", "raw_body"]
+
+
+class StageError(Exception):
+    """The record is bad: it goes to the dead letters, and the stream goes on.
+
+    `reason` is a short stable word for programs (`too-large`), `detail` a sentence for people.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a message stood: `timestamp` is Kafka's, in milliseconds since 1970 UTC."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+
+
+@dataclass(frozen=True, slots=True)
+class RawMessage:
+    """A message as it came in, untouched."""
+
+    origin: Origin
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message to be written."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a message became a dead letter, and in which stage."""
+
+    stage: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Time:
+    """A time read from text: `utc` in milliseconds since 1970 UTC, None when it was not understood.
+
+    `zone` says where the offset came from: `given` in the text, the `outlet`'s setting, or `none`
+    (then taken as UTC). `confidence` is between 0 and 1.
+    """
+
+    utc: int | None = None
+    text: str = ""
+    zone: Literal["given", "outlet", "none"] = "none"
+    confidence: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A stretch of display text that knows where each of its characters stood in the raw text."""
+
+    text: str = ""
+    field: RawField = "raw_body"
+    offsets: OffsetMap = field(default_factory=OffsetMap.empty)
+
+
+@dataclass(frozen=True, slots=True)
+class Furniture:
+    """A raw span that is not part of the article's text: `end` is exclusive, in code points."""
+
+    kind: str
+    field: RawField
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Display:
+    """The display layer, cut into its parts; title, standfirst and body do not overlap."""
+
+    title: Passage = field(default_factory=Passage)
+    standfirst: Passage = field(default_factory=Passage)
+    body: Passage = field(default_factory=Passage)
+    furniture: tuple[Furniture, ...] = ()
+    outlet: str = ""
+    byline: str = ""
+    agency: str = ""
+    dateline: str = ""
+    captions: tuple[str, ...] = ()
+    cues: tuple[str, ...] = ()
+    language: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The match layer of each part; the offset maps lead back into the display text."""
+
+    title: str = ""
+    standfirst: str = ""
+    body: str = ""
+    title_offsets: OffsetMap = field(default_factory=OffsetMap.empty)
+    standfirst_offsets: OffsetMap = field(default_factory=OffsetMap.empty)
+    body_offsets: OffsetMap = field(default_factory=OffsetMap.empty)
+    content_hash: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What the index compares: `keys` are 64-bit hashes (little-endian, 8 bytes each, ascending),
+    `sketch` 256 one-byte MinHash values; both empty for a text of fewer than `words` allow.
+    """
+
+    keys: bytes = b""
+    sketch: bytes = b""
+    words: int = 0
+    shingles: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Related:
+    """Another article that this one has to do with, and how."""
+
+    article_id: str
+    relation: str
+    jaccard: float
+    containment: float
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the writer decided of an article, and why. `sequence` is the writer's order."""
+
+    verdict: Verdict = "new"
+    story_id: str = ""
+    revision: int = 1
+    sequence: int = 0
+    rule: str = ""
+    matched: str = ""
+    jaccard: float = 0.0
+    containment: float = 0.0
+    novelty: float = 1.0
+    supersedes: int | None = None
+    related: tuple[Related, ...] = ()
+    event_time: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """`text` is exactly `raw[start:end]` of `field`, in code points."""
+
+    field: RawField
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """One entity of an article with all its mentions."""
+
+    entity_id: str
+    type: EntityType
+    name: str
+    aliases: tuple[str, ...]
+    mentions: tuple[Mention, ...]
+    salience: float
+    country: str | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+    score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Article:
+    """The record so far. Decode fills the first block; each later stage fills its own part."""
+
+    article_id: str
+    id: str = ""
+    url: str = ""
+    source: str = ""
+    raw_title: str = ""
+    raw_body: str = ""
+    author: str = ""
+    published: Time = field(default_factory=Time)
+    fetched: Time = field(default_factory=Time)
+    ingested_at: int = 0
+    language: str = ""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    display: Display = field(default_factory=Display)
+    match: Match = field(default_factory=Match)
+    fingerprint: Fingerprint = field(default_factory=Fingerprint)
+    decision: Decision = field(default_factory=Decision)
+    entities: tuple[Entity, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A raw message on its way: with the article so far, or with the failure that stopped it."""
+
+    raw: RawMessage
+    article: Article | None = None
+    failure: Failure | None = None
+
+    def with_article(self, article: Article) -> Envelope:
+        return replace(self, article=article)
+
+    def failed(self, stage: str, error: StageError) -> Envelope:
+        return Envelope(self.raw, None, Failure(stage, error.reason, error.detail))
