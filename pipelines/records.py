@@ -4,6 +4,7 @@ messages that leave. Plain frozen values; no behaviour beyond construction.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -87,7 +88,7 @@ class Passage:
 
     text: str = ""
     field: RawField = "raw_body"
-    offsets: OffsetMap = field(default_factory=OffsetMap.empty)
+    offsets: OffsetMap = dataclasses.field(default_factory=OffsetMap.empty)  # `field` is taken here
 
 
 @dataclass(frozen=True, slots=True)
