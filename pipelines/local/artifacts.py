@@ -89,7 +89,7 @@ def _fill(
                 packed.extraction_filter = getattr(tarfile, "data_filter", None)
                 packed.extractall(unpacked)
             unpacked.rename(programs.registry)
-        shutil.rmtree(incoming)
+        shutil.rmtree(incoming, ignore_errors=True)
 
 
 @contextmanager

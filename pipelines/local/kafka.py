@@ -32,6 +32,10 @@ offsets.topic.replication.factor=1
 transaction.state.log.num.partitions=1
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
+# A Kafka that was killed and started again takes nothing until its former session has ended: by
+# default 9 s (heartbeats each 2 s).
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
 # The default, 128 MiB, is taken from the heap at once and costs 130 MB of memory.
 log.cleaner.dedupe.buffer.size=4194304
 """

@@ -77,12 +77,11 @@ class Process:
         return self._watchdog.poll() is None
 
     def terminate(self) -> None:
-        """Asks it to stop, and does not wait."""
+        """Asks it to stop; `finish` waits."""
         self._order(b"t")
 
-    def stop(self) -> None:
-        """Asks it to stop, and kills it when it has not within STOP_SECONDS."""
-        self.terminate()
+    def finish(self) -> None:
+        """Returns when it is gone, killed when it took more than STOP_SECONDS."""
         with suppress(subprocess.TimeoutExpired):
             self._watchdog.wait(STOP_SECONDS)
         self.kill()

@@ -75,10 +75,10 @@ class Services:
 
     def start(self) -> None:
         """Fetches what is missing, starts both, returns when both answer. Raises LocalError."""
-        self._programs: Programs = fetch(self._report)
         self._kafka_port = _port(self._asked_kafka_port, "kafka")
-        self._controller_port = free_port()
         self._registry_port = _port(self._asked_registry_port, "registry")
+        self._controller_port = free_port()
+        self._programs: Programs = fetch(self._report)
         self._open_folder()
         began = time.monotonic()
         self._report("starting Kafka and the registry" if self._with_registry else "starting Kafka")
@@ -90,7 +90,8 @@ class Services:
             if self._with_registry:
                 self._await_registry()
         except LocalError:
-            self._end()  # The folder stays: the error points at a log in it.
+            self._end()
+            self._folder = None  # It stays on disk: the error points at a log in it.
             raise
         except BaseException:
             self.stop()
@@ -186,7 +187,7 @@ class Services:
         for process in running:
             process.terminate()
         for process in running:
-            process.stop()
+            process.finish()
         self._registry = self._kafka = None
         if self._lock is not None:
             os.close(self._lock)

@@ -2,9 +2,10 @@
 
 Usage: python watchdog.py FOLDER COMMAND… with a pipe as standard input. The starter holds the
 other end of the pipe, and the system closes it however the starter ends, kill -9 included; that
-works on Linux and macOS alike, and no matter which thread started what. One byte is one order:
-`t` SIGTERM to the command, `k` SIGKILL. End of file: SIGKILL, and FOLDER, unless empty, is
-removed. Only the standard library, and nothing of this project: it starts in milliseconds.
+works on Linux and macOS alike, and no matter which thread started what. (A process that the
+starter forked without exec holds that end as well, so the end comes when both are gone.)
+One byte is one order: `t` SIGTERM to the command, `k` SIGKILL. End of file: SIGKILL, and FOLDER,
+unless its name is empty, is removed. Only the standard library: it starts in milliseconds.
 """
 
 import os
