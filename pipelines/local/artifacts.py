@@ -152,7 +152,7 @@ def resolve(context: Any, coordinate: str) -> Path:
                 raise LocalError(
                     f"{file_name(coordinate)} could not be downloaded from Maven Central: "
                     f"{error}. Check the network and, behind a proxy, that HTTPS_PROXY names it; "
-                    "then type the same command again: what is already here is kept."
+                    "then type the same command again."
                 ) from error
             time.sleep(attempt)
     raise AssertionError("unreachable")
