@@ -1,0 +1,337 @@
+"""The three layers of an Arabic news text: raw is evidence, display is for readers, match is for
+comparing. Every layer above raw comes with the exact way back.
+
+Letters are handled as arrays of code points: one table lookup replaces or deletes, and whatever is
+not one to one (composition, ligatures, case expansions) is rewritten only where it stands.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.offsets import OffsetMap
+
+PROFILE = "ar-news/1"
+
+Codes = NDArray[np.uint32]
+
+_SPACE, _LINE = 0x20, 0x0A
+_TATWEEL = "\u0640"
+# Harakat, Quranic marks and superscript alef; the hamza and madda marks that NFC did not compose.
+_HARAKAT = "\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u08d3-\u08ff"
+_LETTER_FOLDS = {
+    "ا": "أإآٱ",
+    "ي": "ىیې",
+    "ه": "ة",
+    "ك": "کگ",
+    "ب": "پ",
+    "ج": "چ",
+    "ف": "ڤ",
+    "ء": "ؤئ",  # مسؤول and مسئول are one word in two orthographies
+}
+# A space is no part of these: U+FE70 "isolated fathatan" is a mark on the letter before it.
+_FORM_RANGES = ((0xFB50, 0xFDEF), (0xFDF0, 0xFDF9), (0xFDFC, 0xFDFC), (0xFE70, 0xFEFC))
+
+
+def display_text(raw: str) -> tuple[str, OffsetMap]:
+    """The display layer of `raw`, with the map from its code points to those of `raw`.
+
+    Line ends become LF, Unicode spaces one space, presentation forms their letters, the whole NFC;
+    controls, bidi marks, zero-width and private-use characters go; white space at line ends and
+    more than one empty line go. Letters, harakat, digits, quotes, tatweel, ZWJ, ZWNJ and ﷺ stay.
+    Idempotent. Raises UnicodeEncodeError for a lone surrogate, which decode refuses.
+    """
+    source = _encode(raw)
+    codes = _DISPLAY[source]
+    keep = codes != 0
+    if "\r\n" in raw:
+        keep[:-1] &= (source[:-1] != 0x0D) | (source[1:] != _LINE)
+    offsets = OffsetMap(_indices(keep))
+    codes = codes[keep]
+    text = _decode(codes)
+    rewritten = False
+    if len(codes) and int(codes.max()) >= _FORM_RANGES[0][0]:
+        text, offsets, rewritten = _rewritten(text, offsets, _FORM, _letters_of_form)
+    if not unicodedata.is_normalized("NFC", text):
+        text, offsets, rewritten = _rewritten(text, offsets, _SEGMENT, _nfc)
+    return _squeezed(text, _encode(text) if rewritten else codes, offsets)
+
+
+def match_text(display: str) -> tuple[str, OffsetMap]:
+    """The match layer of Arabic text: what two newsrooms may write differently becomes the same.
+
+    Words parted by one space, on one line; the map leads back into `display`. Idempotent.
+    """
+    codes = _encode(display).copy()
+    if _TATWEEL in display:
+        for run in _LONE_TATWEEL.finditer(display):
+            codes[run.start() : run.end()] = _SPACE
+    for start, end in _clitic_joins(display):
+        codes[start:end] = 0
+    return _folded(codes, _MATCH)
+
+
+def foreign_match_text(display: str) -> tuple[str, OffsetMap]:
+    """The match layer of any other language: NFKC, casefold, punctuation to spaces.
+
+    Words parted by one space, on one line; the map leads back into `display`. Idempotent.
+    """
+    return _folded(_encode(display), _FOREIGN)
+
+
+def match_key(text: str) -> str:
+    """The match layer without spaces: دير الزور and ديرالزور have the same."""
+    return match_text(text)[0].replace(" ", "")
+
+
+# --- Arrays of code points ------------------------------------------------------------------------
+
+
+def _encode(text: str) -> Codes:
+    return np.frombuffer(text.encode("utf-32-le"), dtype="<u4")
+
+
+def _decode(codes: Codes) -> str:
+    return codes.astype("<u4", copy=False).tobytes().decode("utf-32-le")
+
+
+def _indices(keep: NDArray[np.bool_]) -> NDArray[np.int32]:
+    return np.flatnonzero(keep).astype(np.int32)
+
+
+def _squeezed(text: str, codes: Codes, offsets: OffsetMap) -> tuple[str, OffsetMap]:
+    """Runs of white space to one space, one line end or two; none at the text's ends."""
+    at = np.flatnonzero(codes <= _SPACE)
+    if not len(at):
+        return text, offsets
+    first = np.ones(len(at), dtype=bool)
+    np.not_equal(at[1:], at[:-1] + 1, out=first[1:])
+    if first.all() and at[0] > 0 and at[-1] < len(codes) - 1:
+        return text, offsets
+    run = np.cumsum(first) - 1
+    lines = np.cumsum(codes[at] == _LINE)
+    before = (lines - (codes[at] == _LINE))[first]  # line ends before each run
+    in_run = np.append(before[1:], lines[-1]) - before
+    keep_at = np.where(codes[at] == _LINE, lines - before[run] <= 2, first & (in_run[run] == 0))
+    if at[0] == 0:
+        keep_at[run == 0] = False
+    if at[-1] == len(codes) - 1:
+        keep_at[run == run[-1]] = False
+    keep = np.ones(len(codes), dtype=bool)
+    keep[at] = keep_at
+    return _decode(codes[keep]), OffsetMap(_indices(keep)).then(offsets)
+
+
+def _folded(codes: Codes, table: Codes) -> tuple[str, OffsetMap]:
+    codes = table[codes]
+    keep = codes != 0
+    offsets = OffsetMap(_indices(keep))
+    codes = codes[keep]
+    text = _decode(codes)
+    if not unicodedata.is_normalized("NFKC", text) or text.casefold() != text:
+        text, offsets, _ = _rewritten(text, offsets, _SEGMENT, _nfkc_casefold)
+        codes = table[_encode(text)]
+        keep = codes != 0
+        offsets = OffsetMap(_indices(keep)).then(offsets)
+        codes = codes[keep]
+        text = _decode(codes)
+    return _squeezed(text, codes, offsets)
+
+
+def _rewritten(
+    text: str, offsets: OffsetMap, pattern: re.Pattern[str], change: Callable[[str], str]
+) -> tuple[str, OffsetMap, bool]:
+    """Each match of `pattern` that `change` changes becomes one unit: all its new characters
+    stand for all its old ones.
+    """
+    whole = np.ones(len(text), dtype=bool)
+    lengths = np.ones(len(text), dtype=np.intp)
+    pieces = []
+    done = 0
+    for match in pattern.finditer(text):
+        new = change(match.group())
+        if new == match.group():
+            continue
+        start, end = match.span()
+        whole[start + 1 : end] = False
+        lengths[start] = len(new)
+        pieces += [text[done:start], new]
+        done = end
+    pieces.append(text[done:])
+    starts = _indices(whole)
+    ends = np.append(starts[1:], np.int32(len(text)))
+    repeats = lengths[whole]
+    step = OffsetMap(np.repeat(starts, repeats), np.repeat(ends, repeats))
+    return "".join(pieces), step.then(offsets), True
+
+
+def _nfc(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
+
+
+def _nfkc_casefold(text: str) -> str:
+    """Case folding and NFKC until neither changes anything (Unicode 3.13, toNFKC_Casefold)."""
+    for _ in range(2):
+        text = unicodedata.normalize("NFKC", text).casefold()
+    return unicodedata.normalize("NFKC", text)
+
+
+def _letters_of_form(form: str) -> str:
+    return unicodedata.normalize("NFKC", form).replace(" ", "")
+
+
+# --- Arabic -------------------------------------------------------------------------------------
+
+_WORD = rf"[\w{_HARAKAT}]"
+# A run of tatweel that touches no letter is a dash: العراقية ــ السورية.
+_LONE_TATWEEL = re.compile(rf"(?<!{_WORD}){_TATWEEL}+(?!{_WORD})")
+_OPENING = "\"'“”„‘’«»‹›(\\[{"
+# What may part a clitic from its word: لـ"العربي", لـ داعش, و«الحشد».
+_CLITIC_GAP = re.compile(rf"(?:{_TATWEEL}+ ?[{_OPENING}]*|[{_OPENING}]+)(?=\w)")
+_CLITIC = re.compile(rf"(?<!{_WORD})(?:[وف]?[لبك]|[وف])[{_HARAKAT}]*$")
+_LONGEST_CLITIC = 8  # characters looked at before a gap: two letters with their harakat
+_ARTICLE = re.compile("ال(?=ل)|ا(?=ل)")
+
+
+def _clitic_joins(display: str) -> Iterator[tuple[int, int]]:
+    """The spans to delete so that clitics join their words as they do without quotes.
+
+    ل swallows the article's alef, and its lam too before another: لـ"العربي" is للعربي,
+    لـ"اللجنة" is للجنة.
+    """
+    for gap in _CLITIC_GAP.finditer(display):
+        start, end = gap.span()
+        clitic = _CLITIC.search(display, max(0, start - _LONGEST_CLITIC), start)
+        if clitic is None:
+            continue
+        if "ل" in clitic.group() and (article := _ARTICLE.match(display, end)):
+            end = article.end()
+        yield start, end
+
+
+# --- Tables -------------------------------------------------------------------------------------
+
+
+def _span_class(points: Iterable[int]) -> str:
+    """The inside of a regular expression's character class holding these code points."""
+    spans: list[list[int]] = []
+    for point in sorted(points):
+        if spans and point == spans[-1][1] + 1:
+            spans[-1][1] = point
+        else:
+            spans.append([point, point])
+    return "".join(f"\\U{low:08x}-\\U{high:08x}" for low, high in spans)
+
+
+def _assigned() -> list[tuple[str, str]]:
+    """The assigned characters that any rule may touch, each with its general category.
+
+    Left out: ideographs, Hangul syllables and Tangut, which stand for themselves in every layer,
+    and private use, which is handled by range.
+    """
+    ranges = (
+        (0x0, 0x3400),
+        (0x4DC0, 0x4E00),
+        (0xA000, 0xAC00),
+        (0xD7B0, 0xD800),
+        (0xF900, 0x17000),
+        (0x18800, 0x20000),
+        (0x2F800, 0x2FA20),
+        (0xE0000, 0xE0200),
+    )
+    characters = [chr(point) for low, high in ranges for point in range(low, high)]
+    pairs = [(character, unicodedata.category(character)) for character in characters]
+    return [pair for pair in pairs if pair[1] != "Cn"]
+
+
+_PRIVATE_USE = (slice(0xE000, 0xF900), slice(0xF0000, 0x110000))
+_LINE_ENDS = "\n\v\f\r\x85\u2028\u2029"
+_INVISIBLE = (
+    "\u200b\u2060\ufeff\u00ad\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e"
+    "\u2066\u2067\u2068\u2069"
+)
+# Variation selectors and enclosing marks: what is left of an emoji when it has become a space.
+_EMOJI_MARKS = {*range(0x20D0, 0x2100), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)}
+
+
+def _display_table(assigned: list[tuple[str, str]]) -> Codes:
+    table = np.arange(0x110000, dtype=np.uint32)
+    for area in _PRIVATE_USE:
+        table[area] = 0
+    for character, category in assigned:
+        if character in _LINE_ENDS:
+            table[ord(character)] = _LINE
+        elif category == "Zs" or character == "\t":
+            table[ord(character)] = _SPACE
+        elif category == "Cc" or character in _INVISIBLE:
+            table[ord(character)] = 0
+    return table
+
+
+def _foreign_table(assigned: list[tuple[str, str]]) -> Codes:
+    table = np.arange(0x110000, dtype=np.uint32)
+    for area in _PRIVATE_USE:
+        table[area] = 0
+    for character, category in assigned:
+        point = ord(character)
+        if category[0] in "ZPS" or character == "\t" or character in _LINE_ENDS:
+            table[point] = _SPACE
+        elif category in ("Cc", "Cf") or point in _EMOJI_MARKS:
+            table[point] = 0
+        elif point > 0x7F or category == "Lu":
+            folded = _nfkc_casefold(character)
+            if len(folded) == 1:
+                table[point] = ord(folded)
+    return table
+
+
+def _match_table(assigned: list[tuple[str, str]], foreign: Codes) -> Codes:
+    letters = np.arange(0x110000, dtype=np.uint32)
+    for letter, variants in _LETTER_FOLDS.items():
+        for variant in variants:
+            letters[ord(variant)] = ord(letter)
+    for mark in re.findall(rf"[{_HARAKAT}{_TATWEEL}]", "".join(map(chr, range(0x0600, 0x0900)))):
+        letters[ord(mark)] = 0
+    for character, category in assigned:
+        if category == "Nd":
+            letters[ord(character)] = ord("0") + unicodedata.decimal(character)
+    # The letters' own rules go first: U+06DD is a format character, U+06DE a symbol.
+    return np.where(letters == np.arange(0x110000), letters[foreign], letters).astype(np.uint32)
+
+
+def _joining(assigned: list[tuple[str, str]]) -> set[int]:
+    """Characters that normalization may join to what stands before them."""
+    seconds = {*range(0x1161, 0x1176), *range(0x11A8, 0x11C3)}  # Hangul vowels and finals
+    for character, _ in assigned:
+        parts = unicodedata.decomposition(character).split()
+        if len(parts) == 2 and not parts[0].startswith("<"):
+            seconds.add(int(parts[1], 16))
+    return {
+        ord(character)
+        for character, _ in assigned
+        if ord(character) in seconds
+        or unicodedata.combining(first := unicodedata.normalize("NFKD", character)[0])
+        or ord(first) in seconds
+    }
+
+
+def _unstable(assigned: list[tuple[str, str]]) -> set[int]:
+    """Characters that some normalization or case folding changes."""
+    return {ord(character) for character, _ in assigned if _nfkc_casefold(character) != character}
+
+
+_ASSIGNED = _assigned()
+_DISPLAY = _display_table(_ASSIGNED)
+_FOREIGN = _foreign_table(_ASSIGNED)
+_MATCH = _match_table(_ASSIGNED, _FOREIGN)
+_FORM = re.compile(f"[{''.join(f'{chr(low)}-{chr(high)}' for low, high in _FORM_RANGES)}]")
+_JOINING = _span_class(_joining(_ASSIGNED))
+# A stretch that normalizes by itself: a character and the marks on it, or one that changes alone.
+_SEGMENT = re.compile(
+    rf"[^{_JOINING}]?[{_JOINING}]+|[{_span_class(_unstable(_ASSIGNED))}]", re.DOTALL
+)

@@ -1,0 +1,358 @@
+"""Clean: the display layer, cut into title, standfirst and body, with everything else that the
+page printed taken out, named, and listed with its raw offsets.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from pipelines.offsets import OffsetMap
+from pipelines.records import Article, Display, Furniture, Passage, RawField, Time
+from pipelines.stages.arabic import display_text, match_key
+from pipelines.stages.arabic_cues import cues_of
+from pipelines.stages.arabic_dates import read_date
+from pipelines.stages.arabic_furniture import (
+    CAPTION,
+    END_CREDIT,
+    LINE_RULES,
+    MORE_SUFFIX,
+    PREFIX_END,
+    SHARE_PREFIX,
+    Credit,
+    agency_of,
+    looks_like_person,
+    read_credit,
+)
+from pipelines.stages.arabic_language import language_of
+
+# Furniture stands before the first and after the last paragraph of prose. Sizes in words, from
+# the seed articles and Saudi articles; rough on purpose, since no rule rests on size alone.
+_PROSE_WORDS = 25  # a line of so many is prose, however it ends
+_SENTENCE_WORDS = 8  # so is a line of so many that ends as a sentence does
+_HEAD_LINES = 12
+_TITLE_WORDS = 25
+_CREDIT_WORDS = 8
+_CAPTION_WORDS = 30
+_STANDFIRST_WORDS = range(12, 101)
+_PREFIX_CHARACTERS = 90
+_LABEL_CHARACTERS = 80  # no line rule matches more
+_SENTENCE_END = re.compile(r"[.!؟?…][\"”»’)\]]*$")
+_NO_TITLE_END = re.compile(r"[.،,؛;:][\"”»’)\]]*$")
+
+
+def clean(article: Article) -> Article:
+    """The article with its display layer, and its publication time where only the text has one.
+
+    Arabic furniture rules are for Arabic; in other languages the parts are title and body, and
+    only repeated titles go.
+    """
+    title_text, title_offsets = display_text(article.raw_title)
+    title_lines = [_Line(start, end) for start, end in _line_spans(title_text)]
+    title = _passage(title_text, title_offsets, title_lines, " ", "raw_title")
+    text, offsets = display_text(article.raw_body)
+    language = language_of(f"{title.text}\n{text}")
+
+    page = _Page(text, offsets, title.text)
+    if language == "ar":
+        _take_furniture(page, display_text(article.author)[0].rstrip(" :"))
+    else:
+        _find_title(page)
+        _take_title_repeats(page)
+    if not page.lines and not page.title:  # nothing but furniture: then it is the text
+        page = _Page(text, offsets, "")
+
+    if page.title_line is not None:
+        title = _passage(text, offsets, [page.title_line], "", "raw_body")
+    standfirst = _take_standfirst(page)
+    published = article.published
+    if published.utc is None:
+        published = (published.text and read_date(published.text)) or page.date or published
+    return replace(
+        article,
+        published=published,
+        display=Display(
+            title=title,
+            standfirst=_passage(text, offsets, standfirst, "", "raw_body"),
+            body=_passage(text, offsets, page.lines, "\n\n", "raw_body"),
+            furniture=tuple(sorted(page.furniture, key=lambda item: (item.start, item.end))),
+            outlet=page.told.get("outlet", ""),
+            byline=page.told.get("byline", ""),
+            agency=page.told.get("agency", ""),
+            dateline=page.told.get("dateline", ""),
+            captions=tuple(page.captions),
+            cues=cues_of(title.text) if language == "ar" else (),
+            language=language,
+        ),
+    )
+
+
+@dataclass(slots=True)
+class _Line:
+    """A line of display text, `[start, end)`; `stop` is a full stop kept from behind a cut."""
+
+    start: int
+    end: int
+    stop: int | None = None
+
+
+@dataclass(slots=True)
+class _Page:
+    """A body on its way to its parts: `lines` are those that are still text."""
+
+    text: str
+    offsets: OffsetMap
+    title: str
+    title_line: _Line | None = None
+    lines: list[_Line] = field(init=False)
+    furniture: list[Furniture] = field(default_factory=list)
+    captions: list[str] = field(default_factory=list)
+    told: dict[str, str] = field(default_factory=dict)
+    date: Time | None = None
+
+    def __post_init__(self) -> None:
+        self.lines = [_Line(start, end) for start, end in _line_spans(self.text)]
+
+    def of(self, line: _Line) -> str:
+        return self.text[line.start : line.end]
+
+    def take(self, kind: str, start: int, end: int) -> None:
+        self.furniture.append(Furniture(kind, "raw_body", *self.offsets.span(start, end)))
+
+    def tell(self, **facts: str) -> None:
+        """Keep what the furniture says: the first to say something is believed."""
+        for name, value in facts.items():
+            if value:
+                self.told.setdefault(name, value)
+
+    def tell_credit(self, credit: Credit) -> None:
+        self.tell(
+            outlet=credit.outlet,
+            byline=credit.byline,
+            agency=credit.agency,
+            dateline=credit.dateline,
+        )
+
+
+def _line_spans(text: str) -> list[tuple[int, int]]:
+    return [match.span() for match in re.finditer(r"[^\n]+", text)]
+
+
+def _words(text: str) -> int:
+    return text.count(" ") + 1
+
+
+def _is_prose(text: str) -> bool:
+    words = _words(text)
+    return words >= _PROSE_WORDS or (words >= _SENTENCE_WORDS and bool(_SENTENCE_END.search(text)))
+
+
+def _passage(
+    text: str, offsets: OffsetMap, lines: list[_Line], separator: str, name: RawField
+) -> Passage:
+    """The lines joined; a separator stands for the first raw character between its neighbours."""
+    texts: list[str] = []
+    maps: list[OffsetMap] = []
+    for line in lines:
+        if texts and separator:
+            gap = int(maps[-1].starts[-1]) + 1 if maps[-1].ends is None else int(maps[-1].ends[-1])
+            texts.append(separator)
+            maps.append(OffsetMap(np.full(len(separator), gap, dtype=np.int32)))
+        texts.append(text[line.start : line.end])
+        maps.append(offsets.slice(line.start, line.end))
+        if line.stop is not None:
+            texts.append(text[line.stop])
+            maps.append(offsets.slice(line.stop, line.stop + 1))
+    if not maps:
+        return Passage("", name)
+    starts = np.concatenate([part.starts for part in maps])
+    ends = None
+    if offsets.ends is not None:
+        ends = np.concatenate(
+            [part.starts + np.int32(1) if part.ends is None else part.ends for part in maps]
+        )
+    return Passage("".join(texts), name, OffsetMap(starts, ends))
+
+
+# --- The parts ----------------------------------------------------------------------------------
+
+
+def _take_furniture(page: _Page, author: str) -> None:
+    _find_title(page)
+    _take_title_repeats(page)
+    _take_head(page, author)
+    _take_tail(page)
+    _take_prefix(page, author)
+    _take_suffix(page)
+
+
+def _find_title(page: _Page) -> None:
+    """The first line that is no furniture, if it reads like a headline and more text follows."""
+    if page.title:
+        return
+    for index, line in enumerate(page.lines[:_HEAD_LINES]):
+        text = page.of(line)
+        if _line_rule(page, text, "head", told=False) or read_date(text[:_LABEL_CHARACTERS]):
+            continue
+        rest = sum(other.end - other.start for other in page.lines[index + 1 :])
+        if _words(text) <= _TITLE_WORDS and not _NO_TITLE_END.search(text) and rest > len(text):
+            page.title, page.title_line = text, page.lines.pop(index)
+        return
+
+
+def _take_title_repeats(page: _Page) -> None:
+    if not (key := match_key(page.title)):
+        return
+    for line in page.lines[:_HEAD_LINES]:
+        text = page.of(line)
+        if len(text) <= 2 * len(page.title) and match_key(text) == key:
+            page.take("title-repeat", line.start, line.end)
+            page.lines.remove(line)
+
+
+def _take_head(page: _Page, author: str) -> None:
+    head: list[_Line] = []
+    for line in page.lines[:_HEAD_LINES]:
+        if _is_prose(page.of(line)):
+            break
+        head.append(line)
+    more = len(head) < len(page.lines)
+    kinds = [_head_kind(page, page.of(line), author, more) for line in head]
+    for index, line in enumerate(head):
+        text = page.of(line)
+        beside_furniture = any(kinds[max(0, index - 1) : index]) or any(
+            kinds[index + 1 : index + 2]
+        )
+        if not kinds[index] and more and beside_furniture and _is_bare_name(text):
+            kinds[index] = "byline"
+            page.tell(byline=text)
+    for line, kind in zip(head, kinds, strict=True):
+        if kind:
+            page.take(kind, line.start, line.end)
+            page.lines.remove(line)
+
+
+def _head_kind(page: _Page, text: str, author: str, more: bool) -> str:
+    """The kind of furniture that a line before the text is; empty when it is none."""
+    if kind := _line_rule(page, text, "head"):
+        return kind
+    if len(text) <= _LABEL_CHARACTERS and (date := read_date(text)):
+        page.date = page.date or date
+        return "date"
+    if not more or not page.title:
+        return ""
+    caption = CAPTION.fullmatch(text)
+    if caption and _words(text) <= _CAPTION_WORDS and agency_of(caption["credit"]):
+        page.captions.append(text)
+        return "caption"
+    name = text.rstrip(" :")
+    credit = read_credit(name) if _words(text) <= _CREDIT_WORDS else None
+    if author and name == author:
+        credit = credit or Credit(byline=name)
+    elif credit is None or not credit.is_line(colon=name != text):
+        return ""
+    page.tell_credit(credit)
+    return credit.kind
+
+
+def _is_bare_name(text: str) -> bool:
+    return 2 <= _words(text) <= 4 and looks_like_person(text)
+
+
+def _line_rule(page: _Page, text: str, where: str, *, told: bool = True) -> str:
+    if len(text) > _LABEL_CHARACTERS:
+        return ""
+    for rule in LINE_RULES:
+        if rule.where not in (where, "any") or not (found := rule.pattern.fullmatch(text)):
+            continue
+        facts = found.groupdict()
+        if told and (source := facts.pop("source", "")):
+            agency = agency_of(source)
+            page.tell(agency=agency, outlet="" if agency else source)
+        if told:
+            page.tell(**facts)
+        return rule.kind
+    return ""
+
+
+def _take_tail(page: _Page) -> None:
+    while page.lines:
+        line = page.lines[-1]
+        text = page.of(line)
+        kind = _line_rule(page, text, "tail")
+        if not kind and len(page.lines) > 1 and (agency := agency_of(text.strip("()[]. -–—"))):
+            page.tell(agency=agency)
+            kind = "agency"
+        if not kind:
+            break
+        page.take(kind, line.start, line.end)
+        page.lines.pop()
+    for line in page.lines[:]:
+        if kind := _line_rule(page, page.of(line), "any"):
+            page.take(kind, line.start, line.end)
+            page.lines.remove(line)
+
+
+def _take_prefix(page: _Page, author: str) -> None:
+    """Slider labels, then the author or a dateline, off the first paragraph's start."""
+    if not page.lines:
+        return
+    line = page.lines[0]
+    if found := SHARE_PREFIX.match(page.text, line.start, line.end):
+        page.take("share", line.start, found.end())
+        line.start = found.end()
+    best = line.start
+    best_credit: Credit | None = None
+    limit = min(line.end, line.start + _PREFIX_CHARACTERS)
+    for found in PREFIX_END.finditer(page.text, line.start, limit):
+        prefix = page.text[line.start : found.start()]
+        colon = ":" in found.group()
+        credit = read_credit(prefix + found.group().strip(" :-–—ـ"))
+        if author and colon and prefix == author:
+            credit = credit or Credit(byline=prefix)
+        elif credit is None or not credit.is_prefix(colon=colon):
+            continue
+        best, best_credit = found.end(), credit
+    if best_credit is not None and best < line.end:
+        page.take(best_credit.kind, line.start, best)
+        page.tell_credit(best_credit)
+        line.start = best
+
+
+def _take_suffix(page: _Page) -> None:
+    """The agency in brackets, or a label, off the last paragraph's end."""
+    if not page.lines:
+        return
+    line = page.lines[-1]
+    found = MORE_SUFFIX.search(page.text, line.start, line.end)
+    if found and found.start() > line.start:
+        page.take("more", *_trimmed(found))
+        line.end = found.start()
+    found = END_CREDIT.search(page.text, line.start, line.end)
+    if found and found.start() > line.start and (agency := agency_of(found["credit"])):
+        page.take("agency", found.start("bracket"), found.end("bracket"))
+        page.tell(agency=agency)
+        line.end = found.start()
+        line.stop = found.start("stop") if found["stop"] else None
+
+
+def _trimmed(found: re.Match[str]) -> tuple[int, int]:
+    return found.end() - len(found.group().lstrip()), found.end()
+
+
+def _take_standfirst(page: _Page) -> list[_Line]:
+    """The first paragraph, when it alone ends without a full stop: a summary, not a sentence."""
+    if len(page.lines) < 3:
+        return []
+    first, second = page.of(page.lines[0]), page.of(page.lines[1])
+    if (
+        _words(first) in _STANDFIRST_WORDS
+        and (first[-1].isalnum() or first[-1] in '"”»')
+        and not _SENTENCE_END.search(first)
+        and _is_prose(second)
+        and _SENTENCE_END.search(second)
+    ):
+        return [page.lines.pop(0)]
+    return []
