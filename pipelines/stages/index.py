@@ -1,0 +1,595 @@
+"""The writer's memory: which articles and stories the last window has seen, packed into arrays.
+
+It only stores, forgets and compares; what follows from a comparison is for `decide` to say.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from heapq import heappop, heappush
+from sys import getsizeof
+from typing import Any, cast
+
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+
+from pipelines.records import Decision, Related, Verdict
+from pipelines.stages.arabic import PROFILE
+from pipelines.stages.fingerprint import FINGERPRINT_VERSION, PERMUTATIONS
+
+LAYOUT = "1"
+STATE_VERSION = f"{LAYOUT} {FINGERPRINT_VERSION} {PROFILE}"
+
+WINDOW_MS = 7 * 24 * 3600 * 1000
+# At about half a kilobyte of fingerprint a story: 1 GB. A busy national feed is far below it.
+MAX_STORIES = 2_000_000
+
+# A key that many texts share is a boilerplate phrase: its newest entries find what is current.
+HOT_KEY = 64
+# A longer text of the same story stands in for it when it is at least this much longer.
+REPRESENTATIVE = 1.25
+# How many contents, and apart from them how many repetitions, an article is remembered by.
+REVISIONS = 8
+
+SAME_CONTENT = "same-content"
+# Before any time that a record can carry.
+_BEFORE = -(1 << 62)
+NONE = -1
+
+_KEY_BITS = 36
+_SLOT_BITS = 28
+_KEY_MASK = np.uint64((1 << _KEY_BITS) - 1)
+_SLOT_MASK = (1 << _SLOT_BITS) - 1
+_SHIFT = np.uint64(_SLOT_BITS)
+
+# content, story, matched; jaccard, containment, novelty; sequence, event time, offset;
+# partition, revision, supersedes; topic, verdict, rule, number of related articles.
+_ROW = struct.Struct("<16s16s16s3d3q3i4H")
+_RELATED = struct.Struct("<16sH2d")
+# last sight, slot, published; then rows, oldest first.
+_HEAD = struct.Struct("<qiB")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One decision on an article, with the message and the content that it was made on."""
+
+    content: bytes
+    topic: str
+    partition: int
+    offset: int
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is remembered of an article: `rows` in the order of the decisions.
+
+    `slot` is where its text stands in the index (`NONE`: nowhere), `published` whether any of its
+    revisions left for the readers.
+    """
+
+    seen: int
+    slot: int
+    published: bool
+    rows: tuple[Row, ...]
+
+    def with_content(self, content_hash: str) -> Row | None:
+        """The row of the latest decision on this content."""
+        content = _digest(content_hash)
+        return next((row for row in reversed(self.rows) if row.content == content), None)
+
+
+class _Names:
+    """Strings that occur again and again, as small numbers."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+        self._names: list[str] = []
+
+    def number(self, name: str) -> int:
+        found = self._numbers.get(name)
+        if found is None:
+            found = self._numbers[name] = len(self._names)
+            self._names.append(name)
+        return found
+
+    def name(self, number: int) -> str:
+        return self._names[number]
+
+
+class Index:
+    """What the writer knows of the last window; one writer at a time, never shared.
+
+    Texts (a story's leader, and at most one longer representative) lie in numbered slots: a
+    256-byte sketch and some numbers each. A hash table with open addressing leads from the low 36
+    bits of a fingerprint key to 28 bits of slot. Freed slots are used again only after the table
+    was swept of them. An article's decisions are one packed `bytes` value.
+
+    Everything is derived from the entries of `news.index`, in their order: a live index and one
+    restored from its entries hold the same. Time is the highest broker time among the entries.
+    """
+
+    def __init__(self, window_ms: int = WINDOW_MS, max_stories: int = MAX_STORIES) -> None:
+        self.window_ms = window_ms
+        self.max_stories = max_stories
+        self.last_sequence = 0
+        self.clock = _BEFORE
+        self._names = _Names()
+        self._articles: dict[bytes, bytes] = {}  # in the order of the last sight
+        self._contents: dict[int, bytes] = {}  # hash of a content → article
+        self._pruned = _BEFORE
+        self._stories = 0
+        self._expiries: list[int] = []  # heap of a leader's expiry << 28 | slot
+
+        self._sketches = np.zeros((0, PERMUTATIONS), dtype=np.uint8)
+        self._shingles = np.zeros(0, dtype=np.int32)
+        self._published = np.zeros(0, dtype=np.int64)
+        self._sequences = np.zeros(0, dtype=np.int64)
+        self._expires = np.zeros(0, dtype=np.int64)  # of leaders
+        self._leaders = np.zeros(0, dtype=np.int32)  # slot of the story's leader
+        self._representatives = np.zeros(0, dtype=np.int32)  # a leader's longer text, or NONE
+        self._owners: list[bytes | None] = []  # None: free or dead
+        self._free: list[int] = []
+        self._dead = 0
+
+        self._resize_table(1 << 10)
+
+    # --- what decide asks ---
+
+    def __len__(self) -> int:
+        """The number of living stories."""
+        return self._stories
+
+    def memory_bytes(self) -> int:
+        """Bytes held, as the arrays, dicts and objects report them."""
+        arrays = (
+            self._sketches,
+            self._shingles,
+            self._published,
+            self._sequences,
+            self._expires,
+            self._leaders,
+            self._representatives,
+            self._table,
+        )
+        lists = (self._owners, self._free, self._expiries, self._articles, self._contents)
+        total = sum(array.nbytes for array in arrays) + sum(getsizeof(each) for each in lists)
+        total += sum(getsizeof(key) + getsizeof(value) for key, value in self._articles.items())
+        return total + sum(map(getsizeof, self._contents)) + sum(map(getsizeof, self._expiries))
+
+    def expire(self, now: int) -> None:
+        """Move the clock to `now`, never back, and forget what is a window older."""
+        self.clock = max(self.clock, now)
+        heap = self._expiries
+        while heap and heap[0] >> _SLOT_BITS <= self.clock:
+            self._end_story(heappop(heap))
+        # Articles are looked at by their own time in `known`: clearing them away can wait.
+        if self.clock - self._pruned > self.window_ms >> 8:
+            self._pruned = self.clock
+            self._prune()
+
+    def known(self, article_id: str) -> Known | None:
+        """What is remembered of this article, if it was seen within the window."""
+        packed = self._articles.get(bytes.fromhex(article_id))
+        if packed is None:
+            return None
+        found = self._unpack(packed)
+        return found if found.seen + self.window_ms > self.clock else None
+
+    def same_content(self, content_hash: str, article_id: str) -> tuple[str, str] | None:
+        """Another article with this content in a living story: its id and the story's."""
+        holder = self._contents.get(_short(_digest(content_hash)))
+        if holder is None or holder.hex() == article_id:
+            return None
+        known = self.known(holder.hex())
+        row = known.with_content(content_hash) if known else None
+        if row is None or self.leader(row.decision.story_id) == NONE:
+            return None
+        return holder.hex(), row.decision.story_id
+
+    def leader(self, story_id: str) -> int:
+        """The slot of a living story's leader, or `NONE`."""
+        owner = bytes.fromhex(story_id)
+        packed = self._articles.get(owner)
+        slot = NONE if packed is None else _HEAD.unpack_from(packed)[1]
+        if slot != NONE and self._owners[slot] == owner and self._leaders[slot] == slot:
+            return int(slot)
+        return NONE
+
+    def texts(self, story_id: str) -> list[int]:
+        """The slots of a living story: its leader's and its representative's."""
+        slot = self.leader(story_id)
+        if slot == NONE:
+            return []
+        longer = int(self._representatives[slot])
+        return [slot] if longer == NONE else [slot, longer]
+
+    def candidates(self, keys: bytes) -> list[int]:
+        """The slots of living texts that share a key, oldest first."""
+        found: dict[int, None] = {}
+        for key in _low_bits(keys):
+            for place in self._places(key)[:-1]:
+                slot = (self._view[place] & _SLOT_MASK) - 1
+                if self._owners[slot] is not None:
+                    found[slot] = None
+        return sorted(found, key=self._sequences.__getitem__)
+
+    def jaccard(self, sketch: bytes, slots: list[int]) -> NDArray[np.float64]:
+        """The estimated Jaccard similarity with each slot's text, 0 to 1.
+
+        Two different one-byte values are equal once in 256; that share is taken off (Li and König
+        2010).
+        """
+        if not sketch:
+            return np.zeros(len(slots))
+        own = np.frombuffer(sketch, dtype=np.uint8)
+        equal = np.count_nonzero(self._sketches[slots] == own, axis=1) / PERMUTATIONS
+        equal[self._shingles[slots] == 0] = 0.0
+        estimated: NDArray[np.float64] = np.maximum(0.0, (equal - 1 / 256) / (1 - 1 / 256))
+        return estimated
+
+    def owner(self, slot: int) -> str:
+        """The article whose text this is."""
+        owner = self._owners[slot]
+        assert owner is not None
+        return owner.hex()
+
+    def story(self, slot: int) -> str:
+        """The story that this text belongs to."""
+        return self.owner(int(self._leaders[slot]))
+
+    def published(self, slot: int) -> int:
+        """When this text was published, in milliseconds since 1970 UTC."""
+        return int(self._published[slot])
+
+    def shingles(self, slot: int) -> int:
+        """The number of its distinct word 3-grams; 0 for a text too short to compare."""
+        return int(self._shingles[slot])
+
+    # --- how it changes ---
+
+    def restore(self, entry: Mapping[str, Any]) -> None:
+        """Take in one decision: the only way in which the index changes, live or at a restart.
+
+        `entry` is a decoded `news.index` record of kind `decision`. One that is already known (its
+        sequence is not higher than the last) changes nothing. Raises ValueError for an entry of
+        another state version: hashes of two versions are never compared.
+        """
+        if entry["state_version"] != STATE_VERSION:
+            raise ValueError(
+                f"index entry of version {entry['state_version']!r}; this is {STATE_VERSION!r}"
+            )
+        if entry["sequence"] <= self.last_sequence:
+            return
+        self.expire(entry["ingested_at"])
+        self.last_sequence = entry["sequence"]
+
+        key = bytes.fromhex(entry["article_id"])
+        before = self.known(entry["article_id"])
+        slot = before.slot if before else NONE
+        if slot != NONE and self._owners[slot] != key:
+            slot = NONE
+        if entry["rule"] != SAME_CONTENT:
+            slot = self._place(entry, key, slot)
+        self._remember(entry, key, slot, before)
+
+    def _place(self, entry: Mapping[str, Any], key: bytes, old: int) -> int:
+        """Give the article's text its place among the texts: a slot, or `NONE`.
+
+        The newest revision takes the place of the one before it, which stood in slot `old`.
+        """
+        longer = NONE
+        if old != NONE:
+            leader = int(self._leaders[old])
+            if leader == old:
+                longer = int(self._representatives[old])
+                self._stories -= 1
+            else:
+                self._representatives[leader] = NONE
+            self._kill(old)
+        if entry["story_id"] == entry["article_id"]:
+            slot = self._new_slot(entry, key)
+            self._leaders[slot] = slot
+            self._representatives[slot] = longer
+            if longer != NONE:
+                self._leaders[longer] = slot
+            self._expires[slot] = entry["event_time"] + self.window_ms
+            heappush(self._expiries, int(self._expires[slot]) << _SLOT_BITS | slot)
+            self._stories += 1
+            while self._stories > self.max_stories:
+                self._end_story(heappop(self._expiries))
+            return slot
+        leader = self.leader(entry["story_id"])
+        if (
+            leader == NONE
+            or self._representatives[leader] != NONE
+            or not 0 < REPRESENTATIVE * self._shingles[leader] <= entry["shingles"]
+        ):
+            return NONE
+        slot = self._new_slot(entry, key)
+        self._leaders[slot] = leader
+        self._representatives[leader] = slot
+        return slot
+
+    def _new_slot(self, entry: Mapping[str, Any], key: bytes) -> int:
+        if not self._free and len(self._owners) == len(self._sketches):
+            if self._dead * 8 > len(self._owners):
+                self._rebuild()
+            else:
+                self._grow()
+        if self._free:
+            slot = self._free.pop()
+            self._owners[slot] = key
+        else:
+            slot = len(self._owners)
+            self._owners.append(key)
+        sketch = entry["sketch"]
+        self._sketches[slot] = np.frombuffer(sketch, dtype=np.uint8) if sketch else 0
+        self._shingles[slot] = entry["shingles"]
+        published = entry["published_at"]
+        self._published[slot] = entry["event_time"] if published is None else published
+        self._sequences[slot] = entry["sequence"]
+        for low in _low_bits(entry["keys"]):
+            self._post(low, slot)
+        return slot
+
+    def _grow(self) -> None:
+        more = max(1024, len(self._sketches) // 4)
+        self._sketches = _longer(self._sketches, more)
+        self._shingles = _longer(self._shingles, more)
+        self._published = _longer(self._published, more)
+        self._sequences = _longer(self._sequences, more)
+        self._expires = _longer(self._expires, more)
+        self._leaders = _longer(self._leaders, more)
+        self._representatives = _longer(self._representatives, more)
+
+    def _kill(self, slot: int) -> None:
+        self._owners[slot] = None
+        self._dead += 1
+
+    def _end_story(self, expiry: int) -> None:
+        """End the story that this item of the heap stands for, unless it has ended or moved."""
+        slot = expiry & _SLOT_MASK
+        if (
+            self._owners[slot] is None
+            or self._leaders[slot] != slot
+            or self._expires[slot] != expiry >> _SLOT_BITS
+        ):
+            return
+        self._kill(slot)
+        self._stories -= 1
+        longer = int(self._representatives[slot])
+        if longer != NONE:
+            self._kill(longer)
+
+    # --- articles ---
+
+    def _remember(
+        self, entry: Mapping[str, Any], key: bytes, slot: int, before: Known | None
+    ) -> None:
+        held_back = entry["verdict"] == "duplicate"
+        if before is None:
+            # The first decision may have left the log when repetitions are all that remains.
+            again = entry["rule"] == SAME_CONTENT
+            published = entry["story_id"] == entry["article_id"] if again else not held_back
+        else:
+            published = before.published or not held_back
+        rows = (*(before.rows if before else ()), _row(entry))
+        again_rows = [row for row in rows if row.decision.rule == SAME_CONTENT]
+        other_rows = [row for row in rows if row.decision.rule != SAME_CONTENT]
+        dropped = again_rows[:-REVISIONS] + other_rows[:-REVISIONS]
+        kept = tuple(row for row in rows if row not in dropped) if dropped else rows
+        self._articles.pop(key, None)
+        self._articles[key] = self._pack(
+            Known(max(self.clock, entry["event_time"]), slot, published, kept)
+        )
+        contents = {row.content for row in kept}
+        for row in dropped:
+            if row.content not in contents:
+                self._forget_content(row.content, key)
+        # The leader stays the one to point at; otherwise the latest, which is known longest.
+        held = self.same_content(entry["content_hash"], entry["article_id"])
+        if entry["words"] and (held is None or held[0] != held[1]):
+            self._contents[_short(kept[-1].content)] = key
+
+    def _forget_content(self, content: bytes, key: bytes) -> None:
+        if self._contents.get(_short(content)) == key:
+            del self._contents[_short(content)]
+
+    def _prune(self) -> None:
+        gone = []
+        for key, packed in self._articles.items():
+            if _HEAD.unpack_from(packed)[0] + self.window_ms > self.clock:
+                break
+            gone.append(key)
+        for key in gone:
+            for row in self._unpack(self._articles.pop(key)).rows:
+                self._forget_content(row.content, key)
+
+    def _pack(self, known: Known) -> bytes:
+        number = self._names.number
+        parts = [_HEAD.pack(known.seen, known.slot, known.published)]
+        for row in known.rows:
+            decision = row.decision
+            parts.append(
+                _ROW.pack(
+                    row.content,
+                    bytes.fromhex(decision.story_id),
+                    bytes.fromhex(decision.matched),
+                    decision.jaccard,
+                    decision.containment,
+                    decision.novelty,
+                    decision.sequence,
+                    decision.event_time,
+                    row.offset,
+                    row.partition,
+                    decision.revision,
+                    NONE if decision.supersedes is None else decision.supersedes,
+                    number(row.topic),
+                    number(decision.verdict),
+                    number(decision.rule),
+                    len(decision.related),
+                )
+            )
+            parts += [
+                _RELATED.pack(
+                    bytes.fromhex(each.article_id),
+                    number(each.relation),
+                    each.jaccard,
+                    each.containment,
+                )
+                for each in decision.related
+            ]
+        return b"".join(parts)
+
+    def _unpack(self, packed: bytes) -> Known:
+        name = self._names.name
+        seen, slot, published = _HEAD.unpack_from(packed)
+        at = _HEAD.size
+        rows = []
+        while at < len(packed):
+            (
+                content,
+                story,
+                matched,
+                jaccard,
+                containment,
+                novelty,
+                sequence,
+                event_time,
+                offset,
+                partition,
+                revision,
+                supersedes,
+                topic,
+                verdict,
+                rule,
+                count,
+            ) = _ROW.unpack_from(packed, at)
+            at += _ROW.size
+            related = []
+            for _ in range(count):
+                other, relation, *scores = _RELATED.unpack_from(packed, at)
+                at += _RELATED.size
+                related.append(Related(other.hex(), name(relation), *scores))
+            decision = Decision(
+                verdict=cast(Verdict, name(verdict)),
+                story_id=story.hex(),
+                revision=revision,
+                sequence=sequence,
+                rule=name(rule),
+                matched=matched.hex() if any(matched) else "",
+                jaccard=jaccard,
+                containment=containment,
+                novelty=novelty,
+                supersedes=None if supersedes == NONE else supersedes,
+                related=tuple(related),
+                event_time=event_time,
+            )
+            rows.append(Row(content, name(topic), partition, offset, decision))
+        return Known(seen, slot, bool(published), tuple(rows))
+
+    # --- the hash table ---
+
+    def _places(self, key: int) -> list[int]:
+        """The places of a key's entries, and last the empty place where its run ends."""
+        view, mask = self._view, self._mask
+        at = key & mask
+        places = []
+        while entry := view[at]:
+            if entry >> _SLOT_BITS == key:
+                places.append(at)
+            at = (at + 1) & mask
+        places.append(at)
+        return places
+
+    def _post(self, key: int, slot: int) -> None:
+        """Enter a text under a key; of more than `HOT_KEY` living texts the oldest one goes."""
+        view = self._view
+        *places, empty = self._places(key)
+        slots = [(view[place] & _SLOT_MASK) - 1 for place in places]
+        dead = next((at for at, each in enumerate(slots) if self._owners[each] is None), None)
+        entry = key << _SLOT_BITS | slot + 1
+        if dead is not None:
+            view[places[dead]] = entry
+        elif len(slots) >= HOT_KEY:
+            oldest = min(range(len(slots)), key=lambda at: int(self._sequences[slots[at]]))
+            view[places[oldest]] = entry
+        else:
+            view[empty] = entry
+            self._used += 1
+            if self._used * 3 > len(self._table) * 2:
+                self._rebuild()
+
+    def _rebuild(self) -> None:
+        """Sweep the table of dead texts, free their slots, and make it as large as it should be.
+
+        Entries in the order of their home places, each at its home or behind the one before it:
+        that is linear probing without a search for each.
+        """
+        living = np.array([owner is not None for owner in self._owners], dtype=np.bool_)
+        entries = self._table[self._table != 0]
+        entries = entries[living[(entries & np.uint64(_SLOT_MASK)).astype(np.int64) - 1]]
+        self._free = np.flatnonzero(~living)[::-1].tolist()
+        self._dead = 0
+        self._resize_table(1 << max(10, (2 * len(entries)).bit_length()))
+        homes = ((entries >> _SHIFT) & np.uint64(self._mask)).astype(np.int64)
+        order = np.argsort(homes, kind="stable")
+        entries, homes = entries[order], homes[order]
+        steps = np.arange(len(entries))
+        places = np.maximum.accumulate(homes - steps) + steps
+        inside = places < len(self._table)
+        self._table[places[inside]] = entries[inside]
+        for entry in entries[~inside].tolist():
+            self._view[self._places(entry >> _SLOT_BITS)[-1]] = entry
+        self._used = len(entries)
+
+    def _resize_table(self, size: int) -> None:
+        self._table = np.zeros(size, dtype=np.uint64)
+        self._view = self._table.data
+        self._mask = size - 1
+        self._used = 0
+
+
+def _digest(content_hash: str) -> bytes:
+    return xxhash.xxh3_128_digest(content_hash.encode())
+
+
+def _short(content: bytes) -> int:
+    return int.from_bytes(content[:8], "little")
+
+
+def _low_bits(keys: bytes) -> list[int]:
+    """Fingerprint keys are the smallest hashes of a text: only their low bits are even spread."""
+    return (np.frombuffer(keys, dtype="<u8") & _KEY_MASK).tolist()  # type: ignore[no-any-return]
+
+
+def _longer(array: NDArray[Any], more: int) -> NDArray[Any]:
+    return np.concatenate((array, np.zeros((more, *array.shape[1:]), dtype=array.dtype)))
+
+
+def _row(entry: Mapping[str, Any]) -> Row:
+    return Row(
+        content=_digest(entry["content_hash"]),
+        topic=entry["topic"],
+        partition=entry["partition"],
+        offset=entry["offset"],
+        decision=Decision(
+            verdict=entry["verdict"],
+            story_id=entry["story_id"],
+            revision=entry["revision"],
+            sequence=entry["sequence"],
+            rule=entry["rule"],
+            matched=entry["matched"],
+            jaccard=entry["jaccard"],
+            containment=entry["containment"],
+            novelty=entry["novelty"],
+            supersedes=entry["supersedes"],
+            related=tuple(Related(**each) for each in entry["related"]),
+            event_time=entry["event_time"],
+        ),
+    )
