@@ -59,9 +59,10 @@ def test_expectations_refer_to_earlier_lines(lines):
 
 
 def test_named_entities_stand_in_the_text(lines):
-    """Every name that must be found is in the message as it is written there."""
+    """Every name that must be found, or must not, is in the message as it is written there."""
     for line in lines:
-        for name in line["expect"].get("entities", []):
+        expect = line["expect"]
+        for name in expect.get("entities", []) + expect.get("not_entities", []):
             assert name in text(line["message"]), (line["key"], name)
 
 
