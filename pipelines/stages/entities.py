@@ -1,0 +1,434 @@
+"""Entities: which known places, groups and people an article names, and exactly where.
+
+This first form matches the gazetteer on the match layer; it finds no name that the tables do not
+hold, and prefers to miss one over inventing one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from pipelines.offsets import OffsetMap
+from pipelines.records import Article, Entity, Mention, Passage
+from pipelines.stages.gazetteer import (
+    PROCLITICS,
+    Gazetteer,
+    Hit,
+    Record,
+    Trust,
+    Words,
+    bare_forms,
+    match_form,
+)
+
+ENTITIES_VERSION = "gazetteer/1"
+
+
+def _keys(text: str) -> frozenset[str]:
+    return frozenset(match_form(text).split())
+
+
+# After these a doubtful name is that of a place beyond doubt: "city of", "governor of".
+_TOWN_HEADS = _keys(
+    "مدينة مدينتي محافظة محافظتي محافظ قضاء ناحية بلدة بلدتي قرية قريتي ولاية مديرية مديريتي بلدية"
+)
+_PLACE_HEADS = _TOWN_HEADS | _keys("منطقة منطقتي أمير إمارة أمانة ضاحية إقليم أهالي سكان")
+# Signs of place, which a name needs that is a common word besides.
+_PLACE_SIGNS = _PLACE_HEADS | _keys(
+    "في إلى من نحو باتجاه تجاه صوب قرب داخل خارج عبر مشارف محيط أطراف ريف شرق غرب شمال جنوب"
+    " شرقي غربي شمالي جنوبي وسط جبهة معركة معارك تحرير استعادة دخول اقتحام سقوط حصار ضواحي"
+    " مدن محافظات بلدات قرى"
+)
+# A facility and its place make one name. The word after `#` in its id is the value.
+_FACILITY_KINDS = {
+    "معبر": "crossing",
+    "مطار": "airport",
+    "ميناء": "port",
+    "مرفأ": "port",
+    "قاعدة": "base",
+    "حقل": "field",
+    "سد": "dam",
+    "سجن": "prison",
+    "مخيم": "camp",
+    "جسر": "bridge",
+    "مصفاة": "refinery",
+    "وادي": "valley",
+    "جامعة": "university",
+}
+_FACILITIES = {match_form(head): kind for head, kind in _FACILITY_KINDS.items()}
+_HEAD_NAMES = {match_form(head): head for head in _FACILITY_KINDS}
+_OF_COUNTRIES = frozenset({"airport", "university"})  # a "field of Iraq" is no name
+_INTERNATIONAL = match_form("الدولي")
+_ARTICLE = ("ال", "وال", "فال", "بال", "كال", "لل", "ولل", "فلل", "وبال")
+# The adjective that tells which of a country's towns is meant: "al-Qaim, the Iraqi one".
+_ADJECTIVES = {
+    match_form(word): country
+    for word, country in {
+        "العراقية": "IQ",
+        "السورية": "SY",
+        "اللبنانية": "LB",
+        "اليمنية": "YE",
+        "الليبية": "LY",
+        "السودانية": "SD",
+        "الفلسطينية": "PS",
+        "المصرية": "EG",
+        "التركية": "TR",
+        "الأردنية": "JO",
+        "السعودية": "SA",
+        "الإيرانية": "IR",
+        "التونسية": "TN",
+        "الجزائرية": "DZ",
+        "المغربية": "MA",
+    }.items()
+}
+# What cannot stand inside a name: a sentence ends, or a quotation or bracket opens or closes.
+_BREAK = re.compile(r"[\n،؛:;!؟?()\[\]{}«»\"“”„…]|[.,]\s")
+_MARKS = "".join(map(chr, (*range(0x64B, 0x660), 0x670, 0x640)))  # harakat, tatweel
+_QUOTES = tuple("\"'«»“”„‘’‹›")
+_ARTICLE_BEFORE = re.compile("[اٱ]ل?$")
+_ADVERB = re.compile("\u064bا?$")  # المدعومة روسيًا: "by the Russians", no place
+_HARAKAT = re.compile("[\u064b-\u065f\u0670]*")
+# A short form in quotes or brackets right behind the name, or the name in brackets behind it.
+_SHORT_AFTER = re.compile(r'["”»\u201c]?\s{0,2}[("«“”]{1,2}([^\s()"«»“”]{2,12})[)"»”“]')
+_SHORT_BEFORE = re.compile(r'["«“”(]([^\s()"«»“”]{2,12})["»”“)]\s{0,2}\(["«“”]?$')
+_LATIN = re.compile(r"[A-Z]{2,6}")
+
+
+class _Layer(NamedTuple):
+    """A passage in both layers."""
+
+    passage: Passage
+    words: Words
+    offsets: OffsetMap
+
+    def display_span(self, start: int, end: int) -> tuple[int, int]:
+        """Where a span of the match layer stands in the display text, its last harakat included."""
+        start, end = self.offsets.span(start, end)
+        marks = _HARAKAT.match(self.passage.text, end)
+        return start, marks.end() if marks else end
+
+
+@dataclass(slots=True)
+class _Candidate:
+    """A hit of the gazetteer at `[start, end)` of a layer's display text."""
+
+    layer: _Layer
+    hit: Hit
+    start: int
+    end: int
+    records: tuple[Record, ...]
+    trust: Trust
+    accepted: bool = False
+
+    @property
+    def before(self) -> str:
+        """The word before the name, in the match layer."""
+        first = self.hit.first
+        return self.layer.words.text[first - 1] if first else ""
+
+    @property
+    def after(self) -> str:
+        """The word behind the name, in the match layer."""
+        text = self.layer.words.text
+        return text[self.hit.last] if self.hit.last < len(text) else ""
+
+
+class _Found(NamedTuple):
+    """A name at `[start, end)` of a passage's display text."""
+
+    passage: Passage
+    start: int
+    end: int
+    record: Record
+
+
+def entities(article: Article, gazetteer: Gazetteer) -> Article:
+    """The article with its entities, in the order in which they are first named.
+
+    A duplicate is returned as it is, and so is an article that is not in Arabic.
+    """
+    if article.decision.verdict == "duplicate" or article.display.language != "ar":
+        return article
+    display, match = article.display, article.match
+    layers = (
+        _Layer(display.title, Words.of(match.title), match.title_offsets),
+        _Layer(display.standfirst, Words.of(match.standfirst), match.standfirst_offsets),
+        _Layer(display.body, Words.of(match.body), match.body_offsets),
+    )
+    candidates = [found for layer in layers for found in _candidates(layer, gazetteer)]
+    if not candidates:
+        return article
+    countries = _judge(candidates)
+    found = [_name(candidate, countries) for candidate in candidates if candidate.accepted]
+    found += _short_forms(found, layers)
+    return replace(article, entities=_collect(article, found))
+
+
+def _candidates(layer: _Layer, gazetteer: Gazetteer) -> Iterator[_Candidate]:
+    text = layer.passage.text
+    for hit in gazetteer.find(layer.words.text):
+        start, end = layer.display_span(*layer.words.span(hit))
+        if hit.clitic.endswith("ل"):  # لـ"العراق": here the article has the alef that للعراق lacks
+            hidden = _ARTICLE_BEFORE.search(text, max(0, start - 2), start)
+            start = hidden.start() if hidden else start
+        if _BREAK.search(text, start, end) or _ADVERB.search(text[start:end]):
+            continue
+        alias = hit.alias
+        if alias.quoted and text[start - 1 : start] in _QUOTES and text[end : end + 1] in _QUOTES:
+            yield _Candidate(layer, hit, start, end, alias.quoted, "")
+        elif alias.records:
+            trust = alias.trust
+            if len(alias.words) == 1 and alias.words[0][-1] == "ه" and not trust:
+                # The match layer spells جدة, the town, like جده, "his grandfather".
+                trust = "?" if text[start:end].rstrip(_MARKS)[-1:] == "ه" else ""
+            yield _Candidate(layer, hit, start, end, alias.records, trust)
+
+
+def _judge(candidates: list[_Candidate]) -> Counter[str]:
+    """Accept the candidates that their surroundings bear out; the places' countries, counted."""
+    named: set[str] = set()
+    countries: Counter[str] = Counter()
+    for candidate in candidates:
+        records = candidate.records
+        if candidate.trust == "~":
+            candidate.accepted = not _is_adjective(candidate)
+        else:
+            candidate.accepted = candidate.trust == "" or _named_a_place(candidate)
+        if candidate.accepted:
+            named.update(record.entity_id for record in records)
+            if len(records) == 1 and records[0].country:
+                countries[records[0].country] += 1
+
+    previous: _Candidate | None = None
+    for candidate in candidates:
+        if not candidate.accepted:
+            candidate.accepted = _borne_out(candidate, previous, named, countries)
+        previous = candidate if candidate.accepted else None
+    return countries
+
+
+def _is_adjective(candidate: _Candidate) -> bool:
+    """Whether the name reads as the adjective of a definite noun: الحكومة السعودية, and also
+    الإيرانية والسعودية."""
+    before, clitic = candidate.before, candidate.hit.clitic
+    if not before.startswith(_ARTICLE):
+        return False
+    return not clitic or (clitic == "و" and before.endswith("يه"))
+
+
+def _named_a_place(candidate: _Candidate) -> bool:
+    """Whether the words around it say that this is a place: "city of …", "…, the Iraqi one"."""
+    before = candidate.before
+    heads = _TOWN_HEADS if candidate.trust == "!" else _PLACE_HEADS
+    if candidate.records[0].type != "LOC":
+        return False
+    if not candidate.hit.clitic and (_is_one_of(before, heads) or _facility(before)):
+        return True
+    country = _ADJECTIVES.get(candidate.after)
+    return country is not None and any(r.country == country for r in candidate.records)
+
+
+def _borne_out(
+    candidate: _Candidate,
+    previous: _Candidate | None,
+    named: set[str],
+    countries: Counter[str],
+) -> bool:
+    """Whether a doubtful name is one in this article: its bearer is named beyond doubt elsewhere,
+    or its country is named, and the word before it is a sign of place where it needs one.
+    """
+    hit, records, trust = candidate.hit, candidate.records, candidate.trust
+    if trust == "~" or (not hit.clitic and candidate.before.startswith(_ARTICLE)):
+        return False
+    if hit.alias.trust and any(record.entity_id in named for record in records):
+        return True
+    if trust == "!" or not any(r.is_country or r.country in countries for r in records):
+        return False
+    if trust == "@" or hit.clitic[-1:] in ("ب", "ل") or _is_one_of(candidate.before, _PLACE_SIGNS):
+        return True
+    return (  # "… and Rutba": behind another name that was taken
+        previous is not None
+        and previous.layer is candidate.layer
+        and previous.hit.last == hit.first
+        and hit.clitic == "و"
+    )
+
+
+def _is_one_of(word: str, known: frozenset[str]) -> bool:
+    return word in known or (
+        word[:1] in PROCLITICS and any(bare in known for _, bare in bare_forms(word))
+    )
+
+
+def _facility(word: str) -> tuple[str, str] | None:
+    """The proclitics before a facility's head and its kind, when `word` is one."""
+    if word in _FACILITIES:
+        return "", _FACILITIES[word]
+    if word[:1] in PROCLITICS:
+        for taken, bare in bare_forms(word):
+            if bare in _FACILITIES:
+                return taken, _FACILITIES[bare]
+    return None
+
+
+def _name(candidate: _Candidate, countries: Counter[str]) -> _Found:
+    """Which entity an accepted candidate is, and the whole of its name."""
+    record = _bearer(candidate, countries)
+    found = _Found(candidate.layer.passage, candidate.start, candidate.end, record)
+    hit = candidate.hit
+    if record.type != "LOC" or hit.clitic or hit.alias.skip or not hit.first:
+        return found
+    facility = _facility(candidate.before)
+    if facility is None or "#" in record.entity_id:
+        return found
+    clitic, kind = facility
+    if record.is_country and kind not in _OF_COUNTRIES:
+        return found
+    words, text = candidate.layer.words, candidate.layer.passage.text
+    first = words.starts[hit.first - 1] + len(clitic)
+    last = hit.last
+    if kind == "airport" and candidate.after == _INTERNATIONAL:
+        last += 1
+    start, end = candidate.layer.display_span(
+        first, words.starts[last - 1] + len(words.text[last - 1])
+    )
+    if _BREAK.search(text, start, end):
+        return found
+    head = words.text[hit.first - 1][len(clitic) :]
+    return _Found(found.passage, start, end, _of_place(record, head, kind))
+
+
+def _of_place(place: Record, head: str, kind: str) -> Record:
+    """The facility of a place, which is itself no row of the tables. Its country is the place's;
+    its coordinates are not known.
+    """
+    university = kind == "university"
+    scope = "org" if university else "loc"
+    return Record(
+        f"{scope}:{place.entity_id.partition(':')[2]}#{kind}",
+        "ORG" if university else "LOC",
+        f"{_HEAD_NAMES[head]} {place.name}",
+        place.country,
+        None,
+        None,
+    )
+
+
+def _bearer(candidate: _Candidate, countries: Counter[str]) -> Record:
+    """The entity that a name stands for in an article that names places of `countries`.
+
+    A name of several places is that of the country named most; when none is, an entity of its own
+    without country and coordinates: no guess.
+    """
+    if len(candidate.records) == 1:
+        return candidate.records[0]
+    adjective = _ADJECTIVES.get(candidate.after)
+    ranked = sorted(
+        (countries[record.country or ""] + 1000 * (record.country == adjective), -at, record)
+        for at, record in enumerate(candidate.records)
+    )
+    if ranked[-1][0] > ranked[-2][0]:
+        return ranked[-1][2]
+    known = candidate.records[0]
+    key = "-".join(candidate.hit.alias.words)
+    return Record(f"loc:name/{key}", known.type, known.name, None, None, None)
+
+
+def _short_forms(found: list[_Found], layers: tuple[_Layer, ...]) -> list[_Found]:
+    """Short forms that the article itself gives to a group's name, `"…" (قسد)`, where they stand
+    outside the names found already.
+    """
+    learnt: dict[str, Record] = {}
+    for name in found:
+        if name.record.type == "ORG":
+            text = name.passage.text
+            after = _SHORT_AFTER.match(text, name.end)
+            before = _SHORT_BEFORE.search(text, max(0, name.start - 20), name.start)
+            for short in (after, before):
+                if short and _abbreviates(short[1], text[name.start : name.end]):
+                    learnt.setdefault(match_form(short[1]), name.record)
+    if not learnt:
+        return []
+    taken = {(id(f.passage), at) for f in found for at in range(f.start, f.end)}
+    more = []
+    for layer in layers:
+        for number, word in enumerate(layer.words.text):
+            at = layer.words.starts[number]
+            for clitic, bare in (("", word), *bare_forms(word)):
+                record = learnt.get(bare)
+                if record:
+                    start, end = layer.display_span(at + len(clitic), at + len(word))
+                    if (id(layer.passage), start) not in taken:
+                        more.append(_Found(layer.passage, start, end, record))
+                    break
+    return more
+
+
+def _abbreviates(short: str, long: str) -> bool:
+    """Whether `short` can stand for `long`: its words' first letters in order, Latin capitals, or
+    the first of its words.
+    """
+    words = match_form(long).split()
+    if len(words) < 2:
+        return False
+    key = match_form(short)
+    initials = "".join(word.removeprefix("ال")[:1] for word in words)
+    rest = iter(initials)
+    return (
+        _LATIN.fullmatch(short) is not None
+        or key == words[0]
+        or (len(key) > 2 and all(letter in rest for letter in key))
+    )
+
+
+def _collect(article: Article, found: list[_Found]) -> tuple[Entity, ...]:
+    """Mentions joined to entities, both in reading order."""
+    display = article.display
+    lead_end = display.body.text.find("\n")
+    mentions: dict[str, list[tuple[Mention, _Found]]] = {}
+    records: dict[str, Record] = {}
+    placed = []
+    for name in found:
+        field = name.passage.field
+        start, end = name.passage.offsets.span(name.start, name.end)
+        raw = article.raw_title if field == "raw_title" else article.raw_body
+        placed.append((Mention(field, start, end, raw[start:end]), name))
+    placed.sort(key=lambda pair: (pair[0].field != "raw_title", pair[0].start))
+    for mention, name in placed:
+        records.setdefault(name.record.entity_id, name.record)
+        mentions.setdefault(name.record.entity_id, []).append((mention, name))
+
+    def in_lead(name: _Found) -> bool:
+        if name.passage is display.standfirst:
+            return True
+        return name.passage is display.body and (lead_end < 0 or name.start < lead_end)
+
+    return tuple(
+        Entity(
+            entity_id=entity_id,
+            type=records[entity_id].type,
+            name=records[entity_id].name,
+            aliases=tuple(dict.fromkeys(n.passage.text[n.start : n.end] for _, n in named)),
+            mentions=tuple(mention for mention, _ in named),
+            salience=_salience(
+                any(n.passage is display.title for _, n in named),
+                any(in_lead(n) for _, n in named),
+                len(named),
+            ),
+            country=records[entity_id].country,
+            latitude=records[entity_id].latitude,
+            longitude=records[entity_id].longitude,
+        )
+        for entity_id, named in mentions.items()
+    )
+
+
+def _salience(in_title: bool, in_lead: bool, count: int) -> float:
+    """How much the article is about it, 0 to 1: .4 for the title, .2 for the standfirst or the
+    first paragraph, and up to .4 for the number of mentions (half of that at two). Set by hand.
+    """
+    return round(0.4 * in_title + 0.2 * in_lead + 0.4 * count / (count + 2), 3)
