@@ -103,9 +103,9 @@ class Process:
         deadline = time.monotonic() + READY_SECONDS
         while not ready():
             if not self.running:
-                raise self._failed("ended while starting")
+                raise self.failed("ended while starting")
             if time.monotonic() > deadline:
-                raise self._failed(f"did not answer within {READY_SECONDS:.0f} s")
+                raise self.failed(f"did not answer within {READY_SECONDS:.0f} s")
             time.sleep(0.1)
 
     def _order(self, order: bytes) -> None:
@@ -115,7 +115,8 @@ class Process:
             with suppress(BrokenPipeError):  # It ended by itself in this instant.
                 os.write(stdin.fileno(), order)
 
-    def _failed(self, what: str) -> LocalError:
+    def failed(self, what: str) -> LocalError:
+        """The error that says what happened to it, with the end of its log."""
         return LocalError(
             f"The embedded {self.name} {what}. The end of its log, {self.log}, says:\n"
             f"{self.tail()}\nWhen that does not name the cause, type the same command once more."

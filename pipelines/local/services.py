@@ -105,6 +105,12 @@ class Services:
             shutil.rmtree(self._folder, ignore_errors=True)
         self._folder = None
 
+    def check(self) -> None:
+        """Raises LocalError when one of them has ended without being asked to."""
+        for process in (self._kafka, self._registry):
+            if process and not process.running:
+                raise process.failed("has ended")
+
     def kill_kafka(self) -> None:
         """kill -9."""
         assert self._kafka, "not started"

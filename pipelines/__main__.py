@@ -1,0 +1,5 @@
+"""`python -m pipelines` is `khabar`."""
+
+from pipelines.cli import main
+
+main()

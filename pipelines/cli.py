@@ -1,0 +1,446 @@
+"""The command `khabar`: parses, calls, prints. Settings come from flags, then `KHABAR_…`, then
+defaults; errors are one paragraph, a traceback comes with --debug only.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import threading
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from pipelines import __version__
+from pipelines.errors import Outage, Superseded, UsageError
+from pipelines.settings import SETTINGS, Setting, Settings
+
+EXIT_BUG, EXIT_USAGE, EXIT_OUTAGE = 1, 2, 75
+
+_EXIT_CODES = """\b
+Exit codes: 0 done, or another instance took over; 1 a bug; 2 something to
+put right; 75 Kafka or the registry is away (start again)."""
+
+
+def _option(setting: Setting) -> Callable[[Any], Any]:
+    numbers = setting.at_least is not None
+    return click.option(
+        setting.flag,
+        setting.name,
+        default=setting.default,
+        show_default=bool(setting.default != ""),
+        envvar=setting.variable,
+        show_envvar=True,
+        help=setting.about,
+        type=click.Choice(setting.choices)
+        if setting.choices
+        else click.IntRange(setting.at_least, setting.at_most)
+        if numbers
+        else click.STRING,
+    )
+
+
+def with_settings(*names: str) -> Callable[[Any], Any]:
+    """Gives a command the options of these settings."""
+
+    def decorate(command: Any) -> Any:
+        for setting in reversed(SETTINGS):
+            if setting.name in names:
+                command = _option(setting)(command)
+        return command
+
+    return decorate
+
+
+_KAFKA = ("bootstrap_servers", "kafka_config", "topic_prefix")
+_ALL = tuple(setting.name for setting in SETTINGS)
+
+
+def say(line: str) -> None:
+    """A line of progress: to the terminal's error stream, so that output can be piped."""
+    click.echo(line, err=True)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="khabar")
+@click.option("--debug", is_flag=True, help="Show tracebacks and the libraries' own logs.")
+def cli(debug: bool) -> None:
+    """Arabic news from Kafka to clean, de-duplicated, entity-tagged Avro records.
+
+    \b
+    khabar demo                       see all of it on this machine
+    khabar up                         Kafka and a schema registry, for trying things out
+    khabar process FILE… --out DIR    the same pipeline over files, without Kafka
+    """
+    logging.basicConfig(level=logging.DEBUG if debug else logging.CRITICAL)
+
+
+def main() -> None:
+    """Runs the command; turns what a person can act on into one paragraph and an exit code."""
+    debug = "--debug" in sys.argv
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(EXIT_USAGE)
+    except Superseded as error:
+        say(str(error))
+    except (UsageError, Outage) as error:
+        say(f"khabar: {error}")
+        sys.exit(EXIT_OUTAGE if isinstance(error, Outage) else EXIT_USAGE)
+    except BrokenPipeError:  # whoever read our output has gone: `khabar tail | head`
+        sys.stderr.close()
+        sys.exit(0)
+    except Exception as error:  # noqa: BLE001 - the last place to tell it
+        if debug:
+            traceback.print_exc()
+        say(
+            f"khabar: this is a bug, please report it: {type(error).__name__}: "
+            f"{_first_line(error)}\nNothing was committed that was not committed before. "
+            f"`khabar --debug {' '.join(sys.argv[1:])}` shows where it happened."
+        )
+        sys.exit(EXIT_BUG)
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return lines[-1].strip() if lines else "(no message)"
+
+
+@cli.command(epilog=_EXIT_CODES)
+@click.argument("paths", nargs=-1)
+@click.option("--rate", default=12.0, show_default=True, help="Articles a second that are sent.")
+def demo(paths: tuple[str, ...], rate: float) -> None:
+    """Show the whole of it on this machine: real Kafka and registry, articles in, stories out.
+
+    Without PATHS the sample articles are played; with them, your own (as for `khabar produce`).
+    Ends by itself and leaves nothing running.
+
+    \b
+    khabar demo
+    khabar demo my-articles.jsonl --rate 50
+    """
+    from pipelines.demo import demo as run_demo
+
+    run_demo(paths, rate)
+
+
+@cli.command(epilog=_EXIT_CODES)
+@click.option("--data", type=click.Path(path_type=Path), help="Folder to keep the data in.")
+@click.option("--kafka-port", type=int, help="Port for Kafka; a free one by default.")
+@click.option("--registry-port", type=int, help="Port for the registry; a free one by default.")
+@with_settings("topic_prefix", "window_days")
+def up(data: Path | None, kafka_port: int | None, registry_port: int | None, **values: Any) -> None:
+    """Run Kafka and a schema registry on this machine, with our topics and schemas, until Ctrl-C.
+
+    \b
+    khabar up
+    khabar up --data ./kafka-data --kafka-port 9092 --registry-port 8081
+    """
+    from pipelines.kafka import topics
+    from pipelines.local import LocalError, Services
+    from pipelines.run import register, stopping_at_signals
+
+    ended = threading.Event()
+    try:
+        with (
+            stopping_at_signals(ended.set),
+            Services(
+                data=data, kafka_port=kafka_port, registry_port=registry_port, report=say
+            ) as services,
+        ):
+            addresses = services.addresses
+            settings = Settings.of({**values, **vars(addresses)})
+            topics.create(settings)
+            register(settings)
+            click.echo(
+                f"export KHABAR_BOOTSTRAP_SERVERS={addresses.bootstrap_servers}\n"
+                f"export KHABAR_REGISTRY_URL={addresses.registry_url}"
+            )
+            say(
+                "Both run until Ctrl-C. Type the two lines above in another terminal, then e.g. "
+                "`khabar run` there."
+            )
+            while not ended.wait(1.0):
+                services.check()
+    except LocalError as error:
+        raise UsageError(str(error)) from None
+
+
+@cli.command(epilog=_EXIT_CODES)
+@click.option(
+    "--partitions",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Partitions of topics that are made; the index always has one.",
+)
+@click.option("--replicas", type=int, default=-1, help="Replicas; -1 leaves it to the broker.")
+@click.option("--check", is_flag=True, help="Make nothing; say what is wrong and exit with 2.")
+@with_settings(*_KAFKA, "window_days")
+def topics(partitions: int, replicas: int, check: bool, **values: Any) -> None:
+    """Create the topics that are missing, and check all of them."""
+    from pipelines.kafka import topics as kafka_topics
+
+    settings = _settings(values)
+    if not check:
+        for name in kafka_topics.create(settings, partitions, replicas):
+            click.echo(f"created {name}")
+    kafka_topics.require(settings)
+    click.echo("topics are as they must be")
+
+
+@cli.group(epilog=_EXIT_CODES, invoke_without_command=True)
+@with_settings("registry_url", "topic_prefix")
+@click.pass_context
+def schemas(context: click.Context, /, **values: Any) -> None:
+    """Register the schemas, with BACKWARD compatibility; `check` only compares."""
+    from pipelines.run import register
+
+    context.obj = _settings(values)
+    if context.invoked_subcommand is None:
+        for subject, schema_id in register(context.obj).items():
+            click.echo(f"{subject}: id {schema_id}")
+
+
+@schemas.command("check", epilog=_EXIT_CODES)
+@click.pass_context
+def schemas_check(context: click.Context) -> None:
+    """Refuse schemas that readers of the registered ones could not follow (exit code 2)."""
+    from pipelines.run import check_schemas
+
+    for line in check_schemas(context.obj):
+        click.echo(line)
+
+
+@cli.command(epilog=_EXIT_CODES)
+@click.argument("paths", nargs=-1)
+@click.option("--rate", type=float, help="Articles a second; as fast as possible by default.")
+@click.option("--loop", is_flag=True, help="Begin again at the end, until Ctrl-C.")
+@with_settings(*_KAFKA)
+def produce(paths: tuple[str, ...], rate: float | None, loop: bool, **values: Any) -> None:
+    """Send articles to the raw topic: .jsonl (.gz, .xz), .txt, folders, - for standard input.
+
+    Without PATHS the sample articles are sent.
+
+    \b
+    khabar produce articles.jsonl --rate 100
+    zcat archive.gz | khabar produce -
+    """
+    from pipelines.producers.produce import produce as send
+    from pipelines.run import stopping_at_signals
+
+    settings = _settings(values)
+    ended = threading.Event()
+    with stopping_at_signals(ended.set), _progress("sent") as told:
+        count = send(
+            _messages(paths, loop),
+            settings,
+            rate=rate,
+            sent=lambda n: told(f"{n} sent"),
+            stopped=ended.is_set,
+        )
+    say(f"sent {count} messages to {settings.topic('raw')}")
+
+
+def _messages(paths: tuple[str, ...], loop: bool) -> Iterator[tuple[bytes | None, bytes | None]]:
+    from pipelines.producers import files, samples
+
+    while True:
+        if paths:
+            for message in files.read(files.find(paths)):
+                yield message.key, message.value
+        else:
+            for sample in samples.read():
+                yield sample.message_key, sample.value
+        if not loop:
+            return
+
+
+@cli.command(
+    epilog=_EXIT_CODES,
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+)
+@click.option("--until-caught-up", is_flag=True, help="End at the end offsets seen at the start.")
+@with_settings(*_ALL)
+@click.pass_context
+def run(context: click.Context, /, until_caught_up: bool, **values: Any) -> None:
+    """Run the pipeline until told to stop (SIGTERM, Ctrl-C): what is delivered is committed.
+
+    Runs on Beam's in-process runner, in this process: that is what --runner=DirectRunner means
+    here. (Beam's own DirectRunner first looks for Prism, which ends every job after 300 s.)
+    Options that Khabar does not know go to Beam.
+    """
+    from pipelines.run import run as run_pipeline
+
+    run_pipeline(
+        _settings(values), until_caught_up=until_caught_up, say=say, beam_arguments=context.args
+    )
+
+
+@cli.command(epilog=_EXIT_CODES)
+@click.argument("inputs", nargs=-1, required=True)
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write to.")
+@click.option(
+    "--order",
+    type=click.Choice(["input", "published"]),
+    default="input",
+    show_default=True,
+    help="Order in which stories are decided.",
+)
+@with_settings("ner", "window_days", "max_message_bytes")
+def process(inputs: tuple[str, ...], out: Path, order: str, **values: Any) -> None:
+    """Run the same graph over files, without Kafka, and write Avro files.
+
+    Writes articles.avro, duplicates.avro, entities.avro and dead-letters.avro. A .txt file is one
+    article whose body is the file.
+
+    \b
+    khabar process articles.jsonl --out result
+    khabar process folder-of-texts --out result --ner=none
+    """
+    from pipelines.process import process as process_files
+    from pipelines.producers import files
+
+    found = files.find(inputs)
+    with _progress("read") as told:
+        counts = process_files(
+            files.read(found),
+            out,
+            _settings(values),
+            published_order=order == "published",
+            progress=lambda c: told(_counts(c)),
+        )
+    say(f"{_counts(counts)}; written to {out}")
+
+
+def _counts(counts: Counter[str]) -> str:
+    return ", ".join(f"{kind} {counts[kind]}" for kind in counts)
+
+
+@cli.command(epilog=_EXIT_CODES)
+@click.argument("topic")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for programs.")
+@click.option("--new", is_flag=True, help="Only what comes from now on.")
+@click.option("--until-caught-up", is_flag=True, help="End at the end offsets seen at the start.")
+@with_settings(*_KAFKA, "registry_url")
+def tail(topic: str, as_json: bool, new: bool, until_caught_up: bool, **values: Any) -> None:
+    """Show a topic's records: articles, duplicates, entities, dead-letters, index, raw.
+
+    \b
+    khabar tail articles
+    khabar tail dead-letters --json --until-caught-up
+    """
+    from pipelines.kafka import topics as kafka_topics
+    from pipelines.kafka.tail import tail as read
+    from pipelines.run import stopping_at_signals
+    from pipelines.show import as_object, as_text
+
+    settings = _settings(values)
+    name = settings.topic(topic) if topic in kafka_topics.KINDS else topic
+    ended = threading.Event()
+    with stopping_at_signals(ended.set):
+        for message in read(
+            settings,
+            [name],
+            from_start=not new,
+            until_caught_up=until_caught_up,
+            stopped=ended.is_set,
+        ):
+            if as_json:
+                click.echo(json.dumps(as_object(message), ensure_ascii=False))
+            else:
+                click.echo(as_text(message))
+
+
+@cli.group(epilog=_EXIT_CODES)
+def index() -> None:
+    """The writer's state."""
+
+
+@index.command("rebuild", epilog=_EXIT_CODES)
+@with_settings(*_ALL)
+def index_rebuild(**values: Any) -> None:
+    """Make the index topic anew from the raw topic, keeping decisions already published.
+
+    Needed after an upgrade that changed the fingerprints. Fences a running pipeline of the group.
+    """
+    from pipelines.kafka.rebuild import rebuild
+
+    with _progress("rebuilt") as told:
+        counts = rebuild(_settings(values), progress=lambda n: told(f"{n} rebuilt"), say=say)
+    click.echo(_counts(counts))
+
+
+@cli.command(epilog=_EXIT_CODES)
+@with_settings(*_KAFKA, "registry_url", "group", "window_days")
+def doctor(**values: Any) -> None:
+    """Say what is missing or misconfigured, and what to type. Exit code 2 when something is."""
+    from pipelines.doctor import examine
+
+    console = Console()
+    bad = 0
+    for finding in examine(_settings(values)):
+        mark = "[green]ok[/]" if finding.fine else "[red]no[/]"
+        console.print(f"{mark:>12} {finding.what}", highlight=False)
+        if not finding.fine:
+            bad += 1
+            console.print(f"       {finding.advice}", highlight=False, markup=False)
+    if bad:
+        raise UsageError(f"{bad} of these need a hand.")
+
+
+def _settings(values: dict[str, Any]) -> Settings:
+    try:
+        return Settings.of(values)
+    except ValueError as error:
+        raise UsageError(f"{error}.") from None
+
+
+class _progress:  # noqa: N801 - used as a verb: `with _progress(...)`
+    """A moving line on a terminal; a plain line every thousand calls elsewhere."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._rich = (
+            Progress(
+                SpinnerColumn(),
+                TextColumn("{task.description}"),
+                TimeElapsedColumn(),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            if sys.stderr.isatty()
+            else None
+        )
+        self._calls = 0
+
+    def __enter__(self) -> Callable[[str], None]:
+        if self._rich is None:
+            return self._plain
+        self._rich.start()
+        task = self._rich.add_task(self._what)
+        moving = self._rich
+        return lambda text: moving.update(task, description=text)
+
+    def _plain(self, text: str) -> None:
+        self._calls += 1
+        if self._calls % 1000 == 0:
+            say(text)
+
+    def __exit__(self, *error: object) -> None:
+        if self._rich is not None:
+            self._rich.stop()
+
+
+if __name__ == "__main__":
+    main()

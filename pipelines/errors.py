@@ -1,0 +1,15 @@
+"""What a person can do something about: one paragraph that says what, where, and what to type."""
+
+from __future__ import annotations
+
+
+class UsageError(Exception):
+    """Something was asked or set up wrongly. Exit code 2."""
+
+
+class Outage(Exception):
+    """Kafka or the registry is away; nothing is lost, and a new start goes on. Exit code 75."""
+
+
+class Superseded(Exception):
+    """Another instance of the group has taken over. Exit code 0, so that no supervisor restarts."""

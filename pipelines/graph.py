@@ -1,0 +1,46 @@
+"""The flow, on one page. What stands before and behind it (Kafka, files, a list in a test) can be
+swapped: `build` takes raw messages and gives the messages to write.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import apache_beam as beam
+
+from pipelines.stages import decode
+from pipelines.stages.encode import Topics
+from pipelines.transforms import (
+    Clean,
+    Decide,
+    Decode,
+    Encode,
+    Entities,
+    Fingerprint,
+    Normalize,
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the graph must know of the job it runs in."""
+
+    job: str
+    topics: Topics
+    schema_by_id: decode.SchemaLookup
+    max_bytes: int = decode.MAX_BYTES
+    ner: str = "default"
+
+
+def build(raw: beam.PCollection, plan: Plan) -> beam.PCollection:
+    """Raw messages in, messages to write out, in one fused chain: nothing is shuffled."""
+    return (
+        raw
+        | "Decode" >> Decode(plan.schema_by_id, plan.max_bytes)
+        | "Clean" >> Clean()
+        | "Normalize" >> Normalize()
+        | "Fingerprint" >> Fingerprint()
+        | "Decide" >> Decide(plan.job)
+        | "Entities" >> Entities(plan.ner)
+        | "Encode" >> Encode(plan.topics)
+    )

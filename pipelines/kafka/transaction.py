@@ -1,0 +1,457 @@
+"""One job's life with Kafka: what is read, what is written, and the one commit that binds both.
+
+Exactly once: every bundle is one Kafka transaction that holds the outputs, the index records and
+the offsets of what was read. A process that dies at any point leaves either all of a bundle or
+none of it for `read_committed` readers, and the next start resumes where the last commit stood.
+
+A `Job` is held once a process (`job`): a runner makes several instances of a DoFn, and producer,
+consumer and index must not have two lives. Its methods are called from one thread, the bundle's.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from kafka import TopicPartition
+from kafka.errors import (
+    AuthorizationError,
+    InvalidProducerEpochError,
+    KafkaError,
+    KafkaTimeoutError,
+    ProducerFencedError,
+    SaslAuthenticationFailedError,
+)
+from kafka.structs import OffsetAndMetadata
+
+from pipelines import schemas
+from pipelines.errors import Outage, Superseded, UsageError
+from pipelines.kafka import clients
+from pipelines.records import Message, Origin, RawMessage
+from pipelines.settings import Settings
+from pipelines.stages import encode
+from pipelines.stages.decide import STATE_VERSION, Index
+from pipelines.transforms import use_index
+
+Warn = Callable[[str], None]
+
+# Seconds that Kafka may take to answer before the job gives up: more than a leader election, less
+# than the patience of whoever watches.
+ANSWER_S = 20.0
+# Seconds between two looks at the end of the topics: lag, new partitions, and whether Kafka lives.
+WATCH_S = 2.0
+# Milliseconds of one poll: how soon an idle job sees that it is to stop.
+_POLL_MS = 100
+# Milliseconds that an idle bundle waits for a first article. Shorter costs idle CPU.
+_IDLE_MS = 500
+_MAX_BUNDLE_RECORDS = 5_000
+_MAX_BUNDLE_BYTES = 32 * 1024 * 1024
+_FENCED = (ProducerFencedError, InvalidProducerEpochError)
+
+
+class Job:
+    """Source, sink and state of one run; `schema_ids` are the registry's, by kind of topic.
+
+    `warn` takes lines for the operator. `open` comes before anything else.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        schema_ids: Mapping[str, int],
+        *,
+        until_caught_up: bool = False,
+        warn: Warn = print,
+    ) -> None:
+        self.settings = settings
+        self._schema_ids = schema_ids
+        self._warn = warn
+        self.generation = 0
+        self.index = Index(window_ms=settings.window_ms)
+        self.failure: Exception | None = None
+        self.read = 0
+        self.written: Counter[str] = Counter()
+        self.lag = 0
+        self._until_caught_up = until_caught_up
+        self._transactional = settings.delivery == "exactly-once"
+        self._stop = threading.Event()
+        self._positions: dict[TopicPartition, int] = {}
+        self._targets: dict[TopicPartition, int] = {}
+        self._polled: deque[Any] = deque()
+        self._bundle_began = 0.0
+        self._bundle_records = 0
+        self._bundle_bytes = 0
+        self._in_transaction = False
+        self._waiting: list[Message] = []
+        self._sent: list[Any] = []
+        self._bundle_written: Counter[str] = Counter()
+        self._index_end = 0
+        self._watched = 0.0
+        self._answered = time.monotonic()
+
+    # --- start and end ---------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Takes over the group: fences an older writer, restores the index, finds the offsets.
+
+        Raises Outage when Kafka does not answer, UsageError when its state cannot be used.
+        """
+        with self._guard():
+            self._producer = clients.producer(
+                self.settings,
+                max_block_ms=int(ANSWER_S * 1000),
+                delivery_timeout_ms=int(ANSWER_S * 1000),
+                request_timeout_ms=int(ANSWER_S * 500),
+                **(
+                    {"transactional_id": f"khabar-{self.settings.group}"}
+                    if self._transactional
+                    else {}
+                ),
+            )
+            if self._transactional:
+                # Before the offsets are read: it settles what a dead run left open.
+                _within(3 * ANSWER_S, self._producer.init_transactions)
+            self._restore()
+            self._begin_generation()
+            self._consumer = clients.consumer(
+                self.settings, group_id=self.settings.group, fetch_max_wait_ms=_POLL_MS
+            )
+            self._assign()
+            if self._until_caught_up:
+                self._targets = self._end_offsets()
+        use_index(self.settings.group, self.index)
+
+    def close(self) -> None:
+        """Lets go of Kafka within two seconds; what is not committed stays so."""
+        with suppress(KafkaError, AttributeError):
+            _within(2.0, lambda: self._consumer.close(autocommit=False, timeout_ms=1000))
+        with suppress(KafkaError, AttributeError):
+            _within(2.0, lambda: self._producer.close(timeout=1.0))
+
+    def stop(self) -> None:
+        """Asks for the end: the bundle under way is finished and committed. Any thread may ask."""
+        self._stop.set()
+
+    @property
+    def finished(self) -> bool:
+        """Whether the source has ended: told to stop, or caught up."""
+        if self._stop.is_set():
+            return True
+        # Positions, not records: transaction markers take offsets too.
+        return (
+            self._until_caught_up
+            and not self._polled
+            and all(self._consumer.position(tp) >= end for tp, end in self._targets.items())
+        )
+
+    # --- the source's side -----------------------------------------------------------------
+
+    def next_message(self) -> RawMessage | None:
+        """The next message, or None when the bundle is to end: it is full, or nothing has come."""
+        if self._stop.is_set():
+            return None
+        now = time.monotonic()
+        if self._bundle_records and self._bundle_is_full(now):
+            return None
+        if not self._polled and not self._wait(now):
+            return None
+        record = self._polled.popleft()
+        self._claim(record)
+        return RawMessage(
+            Origin(record.topic, record.partition, record.offset, record.timestamp),
+            record.key,
+            record.value,
+            tuple(record.headers or ()),
+        )
+
+    def _bundle_is_full(self, now: float) -> bool:
+        return (
+            self._bundle_records >= _MAX_BUNDLE_RECORDS
+            or self._bundle_bytes >= _MAX_BUNDLE_BYTES
+            or (now - self._bundle_began) * 1000 >= self.settings.bundle_max_ms
+        )
+
+    def _wait(self, now: float) -> bool:
+        """Polls until messages come, or until the bundle (or an idle wait) is over."""
+        if self._bundle_records:
+            deadline = self._bundle_began + self.settings.bundle_linger_ms / 1000
+        else:
+            deadline = now + _IDLE_MS / 1000
+        with self._guard():
+            while True:
+                self._watch()
+                left_ms = (deadline - time.monotonic()) * 1000
+                for batch in self._consumer.poll(max(0, min(_POLL_MS, left_ms))).values():
+                    self._polled.extend(batch)
+                if self._polled:
+                    return True
+                if self.finished or time.monotonic() >= deadline:
+                    return False
+
+    def _claim(self, record: Any) -> None:
+        if not self._bundle_records:
+            self._bundle_began = time.monotonic()
+        self._bundle_records += 1
+        self._bundle_bytes += len(record.value or b"") + len(record.key or b"")
+        self._positions[TopicPartition(record.topic, record.partition)] = record.offset + 1
+        self.read += 1
+
+    # --- the sink's side -------------------------------------------------------------------
+
+    def write(self, message: Message) -> None:
+        """Hands the message to the bundle's commit."""
+        self._bundle_written[message.topic] += 1
+        if not self._transactional:
+            self._waiting.append(message)
+            return
+        with self._guard():
+            if not self._in_transaction:
+                self._producer.begin_transaction()
+                self._in_transaction = True
+            self._send(message)
+
+    def commit(self) -> None:
+        """Commits what the bundle wrote and read, all of it or nothing.
+
+        Raises Superseded when another instance has taken over, Outage when Kafka does not answer;
+        after either the process must end: the index then holds what no one committed.
+        """
+        if not self._positions:
+            return
+        with self._guard():
+            if self._transactional:
+                self._commit_transaction()
+            else:
+                self._commit_at_least_once()
+        self._positions.clear()
+        self._bundle_records = self._bundle_bytes = 0
+        self.written.update(self._bundle_written)
+        self._bundle_written.clear()
+
+    def _commit_transaction(self) -> None:
+        if not self._in_transaction:  # everything that was read left no message
+            self._producer.begin_transaction()
+        offsets = self._offsets()
+
+        def commit() -> None:
+            # kafka-python commits a transaction although a batch of it ran out of time: it fails
+            # the batch's futures alone. So every one is looked at before the commit.
+            self._producer.flush(timeout=ANSWER_S)
+            self._acknowledged()
+            self._producer.send_offsets_to_transaction(offsets, self.settings.group)
+            self._producer.commit_transaction()
+
+        _within(2 * ANSWER_S, commit)
+        self._in_transaction = False
+
+    def _commit_at_least_once(self) -> None:
+        # Index records first: an article that comes again after a crash then meets the decision
+        # that its outputs rest on. The other way round it would open its story twice.
+        index = self.settings.topic(schemas.INDEX)
+        for of_index in (True, False):
+            for message in self._waiting:
+                if (message.topic == index) is of_index:
+                    self._send(message)
+            self._producer.flush(timeout=ANSWER_S)
+            written = self._acknowledged()
+            if of_index and written:
+                self._check_generation(written)
+        self._waiting.clear()
+        self._consumer.commit(self._offsets(), timeout_ms=int(ANSWER_S * 1000))
+
+    def _send(self, message: Message) -> None:
+        self._sent.append(
+            self._producer.send(
+                message.topic, message.value, message.key, headers=list(message.headers)
+            )
+        )
+
+    def _acknowledged(self) -> list[int]:
+        """The offsets that Kafka gave to what was sent; raises what it answered instead."""
+        sent, self._sent = self._sent, []
+        return [future.get(timeout=ANSWER_S).offset for future in sent]
+
+    def _offsets(self) -> dict[TopicPartition, OffsetAndMetadata]:
+        return {tp: OffsetAndMetadata(offset, "", -1) for tp, offset in self._positions.items()}
+
+    # --- the state -------------------------------------------------------------------------
+
+    def _restore(self) -> None:
+        """Reads the index topic to its end, in offset order."""
+        foreign = 0
+        for entry in self.index_entries():
+            self.generation = max(self.generation, entry["generation"])
+            if entry["kind"] == "reset":
+                self.index = Index(window_ms=self.settings.window_ms)
+                foreign = 0
+            elif entry["kind"] == "decision":
+                if entry["state_version"] != STATE_VERSION:
+                    foreign += 1
+                else:
+                    self.index.restore(entry)
+        if foreign:
+            raise UsageError(
+                f"{self.settings.topic(schemas.INDEX)} holds {foreign} entries of another version "
+                f"than {STATE_VERSION}: stories could not be compared with them. "
+                "`khabar index rebuild` makes it anew and keeps what was published."
+            )
+
+    def index_entries(self, start: int | None = None) -> Iterator[dict[str, Any]]:
+        """The committed entries of the index topic from offset `start` on, oldest first."""
+        partition = TopicPartition(self.settings.topic(schemas.INDEX), 0)
+        consumer = clients.consumer(self.settings, auto_offset_reset="earliest")
+        try:
+            consumer.assign([partition])
+            if start is None:
+                consumer.seek_to_beginning(partition)
+            else:
+                consumer.seek(partition, start)
+            end = consumer.end_offsets([partition], timeout_ms=int(ANSWER_S * 1000))[partition]
+            heard = time.monotonic()
+            while consumer.position(partition) < end:
+                for batch in consumer.poll(timeout_ms=1000).values():
+                    heard = time.monotonic()
+                    for record in batch:
+                        yield encode.unframe(schemas.INDEX, record.value)
+                if time.monotonic() - heard > ANSWER_S:
+                    raise KafkaTimeoutError("the index topic does not answer")
+        finally:
+            consumer.close()
+
+    def _begin_generation(self) -> None:
+        """Writes this start's generation to the index topic: older writers see it and end."""
+        self.generation += 1
+        value = encode.frame(
+            self._schema_ids[schemas.INDEX],
+            schemas.INDEX,
+            {
+                "kind": "start",
+                "generation": self.generation,
+                "state_version": STATE_VERSION,
+                "keys": b"",  # fastavro does not take a schema's own default for bytes
+                "sketch": b"",
+            },
+        )
+        message = Message(self.settings.topic(schemas.INDEX), b"", value)
+        if self._transactional:
+            self._producer.begin_transaction()
+            self._send(message)
+            _within(ANSWER_S, self._producer.commit_transaction)
+        else:
+            self._send(message)
+            self._producer.flush(timeout=ANSWER_S)
+        self._index_end = self._acknowledged()[0] + 1
+
+    def _check_generation(self, written: list[int]) -> None:
+        """Without transactions nothing fences: a gap before our own entries is somebody's start."""
+        if written[0] != self._index_end:
+            for entry in self.index_entries(self._index_end):
+                if entry["generation"] > self.generation:
+                    raise Superseded
+        self._index_end = written[-1] + 1
+
+    # --- where reading stands --------------------------------------------------------------
+
+    def _assign(self) -> None:
+        """Reads all partitions on from the committed offsets, new ones from their beginning."""
+        topic = self.settings.topic(schemas.RAW)
+        numbers = self._consumer.partitions_for_topic(topic) or set()
+        partitions = [TopicPartition(topic, number) for number in sorted(numbers)]
+        known = {tp: self._consumer.position(tp) for tp in self._consumer.assignment()}
+        self._consumer.assign(partitions)
+        first = self._consumer.beginning_offsets(partitions, timeout_ms=int(ANSWER_S * 1000))
+        for tp in partitions:
+            committed = self._consumer.committed(tp, timeout_ms=int(ANSWER_S * 1000))
+            position = known.get(tp, committed)
+            if position is not None and position < first[tp]:
+                self._warn(
+                    f"{topic} partition {tp.partition}: {first[tp] - position} offsets had expired "
+                    "before they were read; its retention is too short for this outage."
+                )
+            self._consumer.seek(tp, max(position or 0, first[tp]))
+
+    def _end_offsets(self) -> dict[TopicPartition, int]:
+        ends: dict[TopicPartition, int] = self._consumer.end_offsets(
+            list(self._consumer.assignment()), timeout_ms=1000
+        )
+        return ends
+
+    def _watch(self) -> None:
+        """Every WATCH_S: how far behind, whether there are new partitions, whether Kafka lives."""
+        now = time.monotonic()
+        if now - self._watched < WATCH_S:
+            return
+        self._watched = now
+        try:
+            ends = self._end_offsets()
+        except KafkaTimeoutError:
+            if now - self._answered > ANSWER_S:
+                raise
+            return
+        self._answered = now
+        self.lag = sum(max(0, end - self._consumer.position(tp)) for tp, end in ends.items())
+        if len(self._consumer.partitions_for_topic(self.settings.topic(schemas.RAW))) > len(ends):
+            self._assign()
+
+    @contextmanager
+    def _guard(self) -> Iterator[None]:
+        """Turns what Kafka's client raises into what the operator can act on, and keeps it."""
+        try:
+            yield
+        except (*_FENCED, Superseded):
+            self.failure = Superseded(
+                f"Another instance of group {self.settings.group} has taken over; this one ends."
+            )
+        except (AuthorizationError, SaslAuthenticationFailedError) as error:
+            self.failure = UsageError(
+                f"Kafka at {self.settings.bootstrap_servers} refuses us ({type(error).__name__}). "
+                "Check user, password and rights in --kafka-config or KHABAR_KAFKA_…"
+            )
+        except KafkaError as error:
+            self.failure = Outage(
+                f"Kafka at {self.settings.bootstrap_servers} is away ({type(error).__name__}: "
+                f"{error}). Nothing is lost: the next start goes on at the last commit."
+            )
+        else:
+            return
+        raise self.failure
+
+
+def _within(seconds: float, call: Callable[[], Any]) -> None:
+    """Runs `call`, which may wait for Kafka without end, for `seconds` at most.
+
+    Raises KafkaTimeoutError after that; the call's thread then dies with the process.
+    """
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            call()
+        except BaseException as error:  # noqa: BLE001 - handed to the caller's thread
+            raised.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if thread.is_alive():
+        raise KafkaTimeoutError(f"no answer within {seconds:.0f} s")
+    if raised:
+        raise raised[0]
+
+
+# One job for each group in this process.
+_jobs: dict[str, Job] = {}
+
+
+def hold(job: Job) -> None:
+    """Makes `job` the one that the source and the sink of its group use."""
+    _jobs[job.settings.group] = job
+
+
+def held(group: str) -> Job:
+    """The job of this group."""
+    return _jobs[group]

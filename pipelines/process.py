@@ -1,0 +1,206 @@
+"""The graph over files, without Kafka: the same stages, the same records, written as Avro files."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+from fastavro.write import Writer
+
+from pipelines import schemas
+from pipelines.errors import UsageError
+from pipelines.graph import Plan, build
+from pipelines.producers.files import FileMessage
+from pipelines.records import Message, Origin, RawMessage, StageError
+from pipelines.runner import in_process_pipeline
+from pipelines.settings import Settings
+from pipelines.stages import encode
+from pipelines.stages.decide import Index
+from pipelines.stages.decode import decode
+from pipelines.stages.entities import ENTITIES_VERSION
+from pipelines.transforms import forget_index, use_index
+
+_JOB = "process"
+_PREFIX = "news"
+WRITTEN = (schemas.ARTICLES, schemas.DUPLICATES, schemas.ENTITIES, schemas.DEAD_LETTERS)
+_FACT = "khabar-"
+_CLOCK_TOLERANCE_MS = 3600 * 1000
+
+
+def process(
+    messages: Iterable[FileMessage],
+    out: Path,
+    settings: Settings,
+    *,
+    published_order: bool = False,
+    progress: Callable[[Counter[str]], None] = lambda counts: None,
+) -> Counter[str]:
+    """Runs the graph over `messages` and writes `articles.avro duplicates.avro entities.avro
+    dead-letters.avro` into `out`; returns the number of messages `read` and of records by kind.
+
+    The window's state starts empty. `published_order` sorts by publication time first, which takes
+    the messages into memory; those without a time keep their place behind the one before them.
+    What Kafka's timestamp is to `run`, the latest publication time so far is here.
+    Raises UsageError when `out` cannot be written.
+    """
+    dated = _dated(messages, settings)
+    if published_order:
+        dated = iter(sorted(dated, key=lambda pair: pair[0]))
+    raw = _stamped(dated)
+    ids = {kind: number for number, kind in enumerate((*WRITTEN, schemas.INDEX))}
+    topics = encode.Topics(_PREFIX, ids, entities_version=entities_version(settings))
+    plan = Plan(_JOB, topics, _no_registry, settings.max_message_bytes, settings.ner)
+    with ExitStack() as stack:
+        sink = stack.enter_context(_AvroFiles(out, progress))
+        _edges[_JOB] = (raw, sink)
+        stack.callback(_edges.clear)
+        use_index(_JOB, Index(window_ms=settings.window_ms))
+        stack.callback(forget_index, _JOB)
+        with in_process_pipeline() as pipeline:
+            begin = pipeline | "Begin" >> beam.Impulse()
+            messages_out = build(begin | "Read" >> beam.ParDo(_Read(_JOB)), plan)
+            messages_out | "Write" >> beam.ParDo(_Write(_JOB))
+        return sink.counts
+
+
+def entities_version(settings: Settings) -> str:
+    """What a record says of its entities' backend."""
+    return "" if settings.ner == "none" else ENTITIES_VERSION
+
+
+def _dated(messages: Iterable[FileMessage], settings: Settings) -> Iterator[tuple[int, RawMessage]]:
+    """Each message with its publication time; without one, with that of the message before it.
+
+    So that no wrong clock moves the window, a time in the future counts as none.
+    """
+    latest_credible = (time.time_ns() // 1_000_000) + _CLOCK_TOLERANCE_MS
+    before = 0
+    for message in messages:
+        raw = RawMessage(Origin(message.file, 0, message.number, 0), message.key, message.value)
+        try:
+            article = decode(raw, _no_registry, max_bytes=settings.max_message_bytes)
+        except StageError:
+            published = None  # the graph says what is wrong with it
+        else:
+            published = article.published.utc
+        if published is not None and published <= latest_credible:
+            before = published
+        yield before, raw
+
+
+def _stamped(dated: Iterable[tuple[int, RawMessage]]) -> Iterator[RawMessage]:
+    """The messages with the time that a broker would have given them, had it read along: the
+    latest publication time so far.
+    """
+    latest = 0
+    for published, raw in dated:
+        latest = max(latest, published)
+        yield replace(raw, origin=replace(raw.origin, timestamp=latest))
+
+
+def _no_registry(schema_id: int) -> None:
+    """Files carry JSON; framed Avro in one becomes a dead letter `unknown-schema`."""
+
+
+# A pipeline is pickled before it runs; a generator and open files are not, so they wait here.
+_edges: dict[str, tuple[Iterator[RawMessage], _AvroFiles]] = {}
+
+
+class _Read(beam.DoFn):
+    def __init__(self, job: str) -> None:
+        self._job = job
+
+    def process(self, begin: bytes) -> Iterator[RawMessage]:
+        sink = _edges[self._job][1]
+        for message in _edges[self._job][0]:
+            sink.counts["read"] += 1
+            yield message
+
+
+class _Write(beam.DoFn):
+    def __init__(self, job: str) -> None:
+        self._job = job
+
+    def process(self, message: Message) -> None:
+        _edges[self._job][1].write(message)
+
+
+class _AvroFiles:
+    """The four files; each appears under its name when all is done, and not before."""
+
+    def __init__(self, out: Path, progress: Callable[[Counter[str]], None]) -> None:
+        self.counts: Counter[str] = Counter({"read": 0} | dict.fromkeys(WRITTEN, 0))
+        self._out = out
+        self._progress = progress
+        self._writers: dict[str, Any] = {}
+        self._kinds = {f"{_PREFIX}.{kind}": kind for kind in WRITTEN}
+
+    def __enter__(self) -> _AvroFiles:
+        try:
+            self._out.mkdir(parents=True, exist_ok=True)
+            self._streams = {kind: self._partial(kind).open("wb") for kind in WRITTEN}
+        except OSError as error:
+            raise UsageError(
+                f"{self._out} cannot be written: {error.strerror}. Give another folder with --out."
+            ) from None
+        for kind, stream in self._streams.items():
+            self._writers[kind] = Writer(stream, schemas.parsed(kind), codec="deflate")
+        return self
+
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        for name, stream in self._streams.items():
+            if error is None:
+                self._writers[name].flush()
+            stream.close()
+            if error is None:
+                self._partial(name).replace(self._out / f"{name}.avro")
+            else:
+                self._partial(name).unlink()
+
+    def write(self, message: Message) -> None:
+        kind = self._kinds.get(message.topic)
+        if kind is None:  # the index: without a next start there is no state to keep
+            return
+        if kind == schemas.DEAD_LETTERS:
+            record = dead_letter_record(message)
+        else:
+            record = encode.unframe(kind, message.value or b"")
+        self._writers[kind].write(record)
+        self.counts[kind] += 1
+        self._progress(self.counts)
+
+    def _partial(self, kind: str) -> Path:
+        return self._out / f"{kind}.avro.partial"
+
+
+def dead_letter_record(message: Message) -> dict[str, Any]:
+    """A dead letter as a record: the facts out of its headers, the message's own beside them."""
+    facts = {name: value or b"" for name, value in message.headers if name.startswith(_FACT)}
+    own = [(name, value) for name, value in message.headers if not name.startswith(_FACT)]
+    nulls = facts.get("khabar-null-headers", b"").decode().split(",")
+
+    def fact(name: str) -> str:
+        return facts[_FACT + name].decode()
+
+    return {
+        "stage": fact("stage"),
+        "reason": fact("reason"),
+        "detail": fact("detail"),
+        "topic": fact("topic"),
+        "partition": int(fact("partition")),
+        "offset": int(fact("offset")),
+        "timestamp": int(fact("timestamp")),
+        "version": fact("version"),
+        "key": None if "khabar-null-key" in facts else message.key,
+        "value": message.value,
+        "headers": [
+            {"key": name, "value": None if name in nulls and not value else value}
+            for name, value in own
+        ],
+    }

@@ -1,0 +1,120 @@
+"""Messages from files: JSON Lines (plain, gzip, xz), texts, folders of them, standard input."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import lzma
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from pipelines.errors import UsageError
+from pipelines.stages.decode import FIELD_NAMES
+from pipelines.stages.urls import canonical_url
+
+STANDARD_INPUT = "-"
+_OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open}
+
+
+@dataclass(frozen=True)
+class FileMessage:
+    """The bytes of one message, and where they stood: `number` counts from 0 in its file."""
+
+    file: str
+    number: int
+    key: bytes | None
+    value: bytes
+
+
+def find(inputs: Iterable[str]) -> list[Path | str]:
+    """The files to read, folders opened (in the order of their names), `-` left as it is.
+
+    Raises UsageError for a path that does not exist, or a file that no reader is for.
+    """
+    found: list[Path | str] = []
+    for name in inputs:
+        path = Path(name)
+        if name == STANDARD_INPUT:
+            found.append(name)
+        elif path.is_dir():
+            inside = sorted(p for p in path.rglob("*") if p.is_file() and _is_readable(p))
+            if not inside:
+                raise UsageError(
+                    f"The folder {path} holds no .jsonl, .jsonl.gz, .jsonl.xz or .txt."
+                )
+            found.extend(inside)
+        elif not path.exists():
+            raise UsageError(f"{path} does not exist. Give a file, a folder, or - for the input.")
+        elif not _is_readable(path):
+            raise UsageError(
+                f"{path} is neither JSON Lines (.jsonl, .jsonl.gz, .jsonl.xz) nor a text (.txt). "
+                "Rename it, or pipe it in: `khabar … - < FILE`."
+            )
+        else:
+            found.append(path)
+    return found
+
+
+def read(files: Iterable[Path | str]) -> Iterator[FileMessage]:
+    """The messages of the files, in order; blank lines are skipped.
+
+    Raises UsageError for a file that cannot be read or is cut short.
+    """
+    for file in files:
+        try:
+            if isinstance(file, str):
+                yield from _lines(STANDARD_INPUT, sys.stdin.buffer)
+            elif file.suffix == ".txt":
+                value = _text_message(file)
+                yield FileMessage(str(file), 0, message_key(value), value)
+            else:
+                opener = _OPENERS.get(file.suffix, open)
+                with opener(file, "rb") as stream:
+                    yield from _lines(str(file), stream)
+        except (OSError, EOFError, lzma.LZMAError) as error:
+            raise UsageError(f"{file} cannot be read to its end: {error}.") from None
+
+
+def message_key(value: bytes) -> bytes | None:
+    """The key under which one article's messages stay in order: its URL, else its id."""
+    try:
+        fields = json.loads(value)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(fields, dict):
+        return None
+    for field in ("url", "id"):
+        for name in FIELD_NAMES[field]:
+            given = fields.get(name)
+            if isinstance(given, str) and given.strip():
+                key = (canonical_url(given) if field == "url" else None) or given
+                return key.encode("utf-8", "replace")
+    return None
+
+
+def _is_readable(path: Path) -> bool:
+    stem = path.with_suffix("") if path.suffix in _OPENERS else path
+    return stem.suffix == ".jsonl" or path.suffix == ".txt"
+
+
+def _lines(name: str, stream: IO[bytes]) -> Iterator[FileMessage]:
+    number = 0
+    for line in stream:
+        value = line.rstrip(b"\r\n")
+        if value.strip():
+            yield FileMessage(name, number, message_key(value), value)
+            number += 1
+
+
+def _text_message(path: Path) -> bytes:
+    """A text as the message that a crawler would have sent of it."""
+    content = path.read_bytes()
+    try:
+        body = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content  # Decode says what is wrong with it
+    message = {"id": path.stem, "source": path.resolve().parent.name, "body": body}
+    return json.dumps(message, ensure_ascii=False).encode()

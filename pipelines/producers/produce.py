@@ -1,0 +1,67 @@
+"""Sends messages to the raw topic, at a pace if wanted, and knows that each has arrived."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from kafka.errors import KafkaError
+
+from pipelines import schemas
+from pipelines.errors import Outage, UsageError
+from pipelines.kafka import clients
+from pipelines.settings import Settings
+
+# Messages under way before the oldest is waited for: bounds memory when Kafka is slow.
+_UNDER_WAY = 1000
+_ANSWER_S = 30.0
+
+
+def produce(
+    messages: Iterable[tuple[bytes | None, bytes | None]],
+    settings: Settings,
+    *,
+    rate: float | None = None,
+    sent: Callable[[int], None] = lambda count: None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> int:
+    """Sends key and value pairs, `rate` a second when given; returns how many Kafka has taken.
+
+    Raises Outage when Kafka does not take one, UsageError for one that is larger than it takes.
+    """
+    topic = settings.topic(schemas.RAW)
+    try:
+        producer = clients.producer(settings)
+    except KafkaError as error:
+        raise Outage(clients.unreachable(settings, error)) from None
+    count = 0
+    under_way: deque[Any] = deque()
+    began = time.monotonic()
+    try:
+        for key, value in messages:
+            if rate:
+                time.sleep(max(0.0, began + count / rate - time.monotonic()))
+            if stopped():
+                break
+            under_way.append(producer.send(topic, value, b"" if key is None is value else key))
+            count += 1
+            sent(count)
+            while len(under_way) > _UNDER_WAY:
+                under_way.popleft().get(timeout=_ANSWER_S)
+        producer.flush(timeout=_ANSWER_S)
+        for future in under_way:
+            future.get(timeout=_ANSWER_S)
+        return count
+    except KafkaError as error:
+        if type(error).__name__ == "MessageSizeTooLargeError":
+            raise UsageError(
+                f"Message {count + 1} is larger than {topic} takes: {error}."
+            ) from None
+        raise Outage(
+            f"Kafka did not take message {count} for {topic} ({type(error).__name__}: {error}). "
+            "What it took stays; sending again is harmless, for copies are recognised."
+        ) from None
+    finally:
+        producer.close(timeout=1.0)

@@ -1,0 +1,288 @@
+"""`khabar run`: wait for Kafka and the registry, take over the group, run the graph until told to
+stop. What the exit codes and guarantees of the command rest on is in `kafka/transaction.py`.
+"""
+
+from __future__ import annotations
+
+import gc
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
+
+from pipelines import schemas
+from pipelines.errors import Outage, UsageError
+from pipelines.graph import Plan, build
+from pipelines.kafka import topics
+from pipelines.kafka.registry import Incompatible, Registry
+from pipelines.kafka.sink import Write
+from pipelines.kafka.source import Read
+from pipelines.kafka.transaction import Job, hold
+from pipelines.process import entities_version
+from pipelines.runner import in_process_pipeline
+from pipelines.settings import Settings
+from pipelines.stages.encode import Topics
+
+# Seconds that Kafka and the registry may take to appear at start.
+WAIT_S = 60.0
+# Seconds between two lines of progress.
+LINE_S = 5.0
+# Kinds whose values are Avro in the registry; dead letters are the original bytes.
+REGISTERED = (
+    schemas.RAW,
+    schemas.ARTICLES,
+    schemas.DUPLICATES,
+    schemas.ENTITIES,
+    schemas.INDEX,
+)
+
+# What means the in-process runner.
+_RUNNERS = (None, "DirectRunner", "FnApiRunner", "BundleBasedDirectRunner")
+
+Say = Callable[[str], None]
+
+
+def run(
+    settings: Settings,
+    *,
+    until_caught_up: bool = False,
+    say: Say = print,
+    beam_arguments: Sequence[str] = (),
+    started: Callable[[Job], None] = lambda job: None,
+) -> Job:
+    """Runs until a signal, until caught up, or until another instance takes over.
+
+    `started` gets the job when reading begins. Raises Outage, UsageError or Superseded; nothing is
+    committed then that was not committed before.
+    """
+    options = _beam_options(beam_arguments)
+    ids = ready(settings, say)
+    job = Job(settings, ids, until_caught_up=until_caught_up, warn=say)
+    try:
+        job.open()
+        say(
+            f"reading {settings.topic(schemas.RAW)} as group {settings.group}, generation "
+            f"{job.generation}, {settings.delivery}; {len(job.index)} articles in the window, "
+            f"{job.index.memory_bytes() / 1e6:.1f} MB"
+        )
+        _run_opened(job, ids, options, say, started)
+    finally:
+        job.close()
+    return job
+
+
+def _beam_options(arguments: Sequence[str]) -> PipelineOptions:
+    """Beam's options out of what Khabar does not know.
+
+    Raises UsageError for an option that Beam does not know either, and for a runner that the
+    guarantees were not proved on.
+    """
+    options = PipelineOptions(list(arguments))
+    unknown = [a for a in arguments if a.startswith("--") and not _is_beam_option(a)]
+    if unknown:
+        raise UsageError(
+            f"Neither Khabar nor Beam has an option {', '.join(unknown)}. "
+            "`khabar run --help` lists ours."
+        )
+    runner = options.view_as(StandardOptions).runner
+    if runner not in _RUNNERS:
+        raise UsageError(
+            f"--runner={runner} is not supported by this version: it runs in this process. "
+            "Leave --runner out."
+        )
+    if options.view_as(DirectOptions).direct_num_workers != 1:
+        raise UsageError("--direct_num_workers must be 1: with more the runner loses articles.")
+    return options
+
+
+def _is_beam_option(argument: str) -> bool:
+    name = argument.split("=", 1)[0]
+    known = PipelineOptions([argument if "=" in argument else name]).get_all_options(
+        drop_default=True, retain_unknown_options=False
+    )
+    return bool(known)
+
+
+def _run_opened(
+    job: Job,
+    ids: Mapping[str, int],
+    options: PipelineOptions,
+    say: Say,
+    started: Callable[[Job], None],
+) -> None:
+    settings = job.settings
+    hold(job)
+    plan = Plan(
+        settings.group,
+        Topics(settings.topic_prefix, ids, job.generation, entities_version(settings)),
+        _Lookup(settings.registry_url),
+        settings.max_message_bytes,
+        settings.ner,
+    )
+    # What was made so far lives as long as the process: the collector need not look at it again.
+    gc.collect()
+    gc.freeze()
+    with stopping_at_signals(job.stop), _lines(job, say):
+        started(job)
+        try:
+            with in_process_pipeline(options) as pipeline:
+                raw = pipeline | "Read" >> Read(settings.group)
+                build(raw, plan) | "Write" >> Write(settings.group)
+        except Exception:
+            # Beam wraps what a stage raises; the job knows what it was.
+            if job.failure is not None:
+                raise job.failure from None
+            raise
+
+
+def ready(settings: Settings, say: Say) -> dict[str, int]:
+    """Waits up to WAIT_S for Kafka and the registry; returns the schemas' ids by kind.
+
+    Raises Outage when one of them stays away, UsageError when topics or schemas are missing.
+    """
+    deadline = time.monotonic() + WAIT_S
+    said = False
+    while True:
+        try:
+            topics.require(settings)
+            return schema_ids(settings)
+        except Outage as outage:
+            if time.monotonic() >= deadline:
+                raise
+            if not said:
+                say(f"{outage} Waiting up to {WAIT_S:.0f} s.")
+                said = True
+            time.sleep(1.0)
+
+
+def subject(settings: Settings, kind: str) -> str:
+    """The registry's name for the values of this kind of topic."""
+    return f"{settings.topic(kind)}-value"
+
+
+def schema_ids(settings: Settings) -> dict[str, int]:
+    """The registry's ids of our schemas; raises UsageError for one that is not registered."""
+    registry = Registry(settings.registry_url)
+    ids = {}
+    for kind in REGISTERED:
+        found = registry.find(subject(settings, kind), schemas.text(kind))
+        if found is None:
+            raise UsageError(
+                f"The registry does not have this version's schema under "
+                f"{subject(settings, kind)}: `khabar schemas` registers it."
+            )
+        ids[kind] = found
+    return ids
+
+
+def register(settings: Settings) -> dict[str, int]:
+    """Registers our schemas; returns their ids by subject.
+
+    Raises UsageError for a schema that readers of the registered one could not follow.
+    """
+    registry = Registry(settings.registry_url)
+    ids = {}
+    for kind in REGISTERED:
+        name = subject(settings, kind)
+        try:
+            ids[name] = registry.register(name, schemas.text(kind))
+        except Incompatible as error:
+            raise UsageError(
+                f"The registry refuses the schema of {name}: {error}. `khabar schemas check` "
+                "compares them; schemas/README.md says how a schema may change."
+            ) from None
+    return ids
+
+
+def check_schemas(settings: Settings) -> list[str]:
+    """A line for each schema: registered, new, or a compatible change.
+
+    Raises UsageError that names what is incompatible.
+    """
+    registry = Registry(settings.registry_url)
+    lines, refused = [], []
+    for kind in REGISTERED:
+        name, schema = subject(settings, kind), schemas.text(kind)
+        if registry.find(name, schema) is not None:
+            lines.append(f"{name}: registered")
+            continue
+        problems = registry.incompatibilities(name, schema)
+        if problems:
+            refused.append(f"{name} ({'; '.join(problems)})")
+        else:
+            lines.append(f"{name}: {'new' if problems is None else 'a compatible change'}")
+    if refused:
+        raise UsageError(
+            f"Readers could not follow a change of {', '.join(refused)}. Give every new field a "
+            "default, and neither remove nor retype one: schemas/README.md."
+        )
+    return lines
+
+
+class _Lookup:
+    """Schemas by id, each asked for once; pickled without what it has learned."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._known: dict[int, Any] = {}
+
+    def __call__(self, schema_id: int) -> Any:
+        # An unknown id is asked for again: its schema may be registered a moment later.
+        if self._known.get(schema_id) is None:
+            self._known[schema_id] = Registry(self._url).schema(schema_id)
+        return self._known[schema_id]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_url": self._url, "_known": {}}
+
+
+@contextmanager
+def stopping_at_signals(stop: Callable[[], None]) -> Iterator[None]:
+    """SIGTERM and SIGINT ask for the end; outside the main thread nothing is changed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {s: signal.signal(s, lambda *_: stop()) for s in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _lines(job: Job, say: Say) -> Iterator[None]:
+    """A line of progress every LINE_S while something happens, and one at the end."""
+    done = threading.Event()
+    began = time.monotonic()
+
+    def tell() -> None:
+        read, then = job.read, time.monotonic()
+        while not done.wait(LINE_S):
+            now = time.monotonic()
+            if job.read != read or job.lag:
+                say(_line(job, (job.read - read) / (now - then)))
+            read, then = job.read, now
+
+    thread = threading.Thread(target=tell, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+        seconds = time.monotonic() - began
+        say("stopped: " + _line(job, job.read / seconds if seconds else 0.0))
+
+
+def _line(job: Job, rate: float) -> str:
+    written = {kind: job.written[job.settings.topic(kind)] for kind in topics.OUTPUTS}
+    return (
+        f"in {job.read}, articles {written['articles']}, duplicates {written['duplicates']}, "
+        f"entities {written['entities']}, dead letters {written['dead-letters']}, "
+        f"lag {job.lag}, {rate:.0f}/s, index {len(job.index)}"
+    )

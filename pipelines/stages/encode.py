@@ -1,0 +1,279 @@
+"""Encode: from an envelope to the messages that leave, strictly as the schemas say.
+
+A published article gives one message on the articles topic and one for each entity; one held back
+gives one on the duplicates topic; both give one on the index topic. A failure gives a dead letter.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any
+
+import fastavro
+
+from pipelines import __version__, schemas
+from pipelines.records import (
+    Article,
+    Entity,
+    Envelope,
+    Failure,
+    Message,
+    Origin,
+    RawMessage,
+    StageError,
+)
+from pipelines.stages.arabic import PROFILE
+from pipelines.stages.decide import index_entry
+from pipelines.stages.fingerprint import FINGERPRINT_VERSION
+
+# Bytes of a message with its headers: what brokers and topics are set to take.
+MAX_BYTES = 16 * 1024 * 1024
+_SLACK = 64 * 1024  # bytes left for key, headers and the batch around a record
+_DETAIL_CHARACTERS = 500
+
+_CONFLUENT_HEADER = struct.Struct(">bI")  # magic byte, schema id
+
+
+@dataclass(frozen=True)
+class Topics:
+    """Where the messages go: `prefix` names the topics, `schema_ids` the registry's id by kind."""
+
+    prefix: str
+    schema_ids: Mapping[str, int]
+    generation: int = 0
+    entities_version: str = ""
+
+    def name(self, kind: str) -> str:
+        return f"{self.prefix}.{kind}"
+
+
+def encode(envelope: Envelope, topics: Topics) -> list[Message]:
+    """The messages that `envelope` becomes.
+
+    Raises StageError `too-large` when a message would exceed MAX_BYTES.
+    """
+    if envelope.article is None:
+        assert envelope.failure is not None, "an envelope holds an article or a failure"
+        return [dead_letter(envelope.raw, envelope.failure, topics)]
+    article, origin = envelope.article, envelope.raw.origin
+    story_key = article.decision.story_id.encode()
+    article_key = article.article_id.encode()
+    index = index_entry(article, origin, topics.generation)
+    if article.decision.verdict == "duplicate":
+        duplicate = duplicate_record(article, origin, topics.entities_version)
+        return [
+            _message(topics, schemas.DUPLICATES, story_key, duplicate),
+            _message(topics, schemas.INDEX, article_key, index),
+        ]
+    record = article_record(article, origin, topics.entities_version)
+    messages = [_message(topics, schemas.ARTICLES, story_key, record)]
+    for entity in article.entities:
+        messages.append(
+            _message(
+                topics,
+                schemas.ENTITIES,
+                entity.entity_id.encode(),
+                entity_record(entity, article, record["versions"]),
+            )
+        )
+    messages.append(_message(topics, schemas.INDEX, article_key, index))
+    return messages
+
+
+def dead_letter(raw: RawMessage, failure: Failure, topics: Topics) -> Message:
+    """`raw` untouched, with the facts of its failure as headers behind its own."""
+    origin = raw.origin
+    facts = {
+        "khabar-stage": failure.stage,
+        "khabar-reason": failure.reason,
+        "khabar-detail": failure.detail[:_DETAIL_CHARACTERS],
+        "khabar-topic": origin.topic,
+        "khabar-partition": str(origin.partition),
+        "khabar-offset": str(origin.offset),
+        "khabar-timestamp": str(origin.timestamp),
+        "khabar-version": __version__,
+    }
+    # The Kafka client takes no null header value: it becomes empty and is named.
+    nulls = [name for name, value in raw.headers if value is None]
+    if nulls:
+        facts["khabar-null-headers"] = ",".join(nulls)
+    key = raw.key
+    if key is None and raw.value is None:  # nor a message with neither key nor value
+        key = b""
+        facts["khabar-null-key"] = "true"
+    return Message(
+        topics.name(schemas.DEAD_LETTERS),
+        key,
+        raw.value,
+        tuple((name, b"" if value is None else value) for name, value in raw.headers)
+        + tuple((name, value.encode("utf-8", "replace")) for name, value in facts.items()),
+    )
+
+
+def article_record(article: Article, origin: Origin, entities_version: str) -> dict[str, Any]:
+    """The record of a published article: schema `news.articles.avsc`."""
+    display, decision, published = article.display, article.decision, article.published
+    compared = decision.matched != ""
+    return {
+        **_identity(article),
+        "verdict": decision.verdict,
+        "rule": decision.rule,
+        "matched": decision.matched or None,
+        "jaccard": decision.jaccard if compared else None,
+        "containment": decision.containment if compared else None,
+        "novelty": decision.novelty if compared else None,
+        "cues": list(display.cues),
+        "related": [
+            {
+                "article_id": other.article_id,
+                "relation": other.relation,
+                "jaccard": other.jaccard,
+                "containment": other.containment,
+            }
+            for other in decision.related
+        ],
+        "supersedes": decision.supersedes,
+        "source": article.source,
+        "outlet": display.outlet,
+        "url": article.url or None,
+        "title": display.title.text,
+        "standfirst": display.standfirst.text,
+        "body": display.body.text,
+        "language": display.language,
+        "author": article.author,
+        "byline": display.byline,
+        "agency": display.agency,
+        "dateline": display.dateline,
+        "captions": list(display.captions),
+        "published_at": published.utc,
+        "published_at_text": published.text,
+        "published_at_zone": published.zone,
+        "published_at_confidence": published.confidence,
+        "fetched_at": article.fetched.utc,
+        "ingested_at": article.ingested_at,
+        "raw_title": article.raw_title,
+        "raw_body": article.raw_body,
+        "furniture": [
+            {"kind": span.kind, "field": span.field, "start": span.start, "end": span.end}
+            for span in display.furniture
+        ],
+        "entities": [_entity(entity) for entity in article.entities],
+        "extra": dict(article.extra),
+        "profile": PROFILE,
+        "versions": _versions(entities_version),
+        "origin": _origin(origin),
+    }
+
+
+def duplicate_record(article: Article, origin: Origin, entities_version: str) -> dict[str, Any]:
+    """The record of an article that was held back: schema `news.duplicates.avsc`."""
+    decision = article.decision
+    return {
+        **_identity(article),
+        "verdict": decision.verdict,
+        "matched": decision.matched,
+        "jaccard": decision.jaccard,
+        "containment": decision.containment,
+        "rule": decision.rule,
+        "source": article.source,
+        "outlet": article.display.outlet,
+        "url": article.url or None,
+        "title": article.display.title.text,
+        "published_at": article.published.utc,
+        "ingested_at": article.ingested_at,
+        "profile": PROFILE,
+        "versions": _versions(entities_version),
+        "origin": _origin(origin),
+    }
+
+
+def entity_record(entity: Entity, article: Article, versions: Mapping[str, Any]) -> dict[str, Any]:
+    """The record of one entity of a published article: schema `news.entities.avsc`."""
+    return {
+        **_entity(entity),
+        "article_id": article.article_id,
+        "revision": article.decision.revision,
+        "story_id": article.decision.story_id,
+        "source": article.source,
+        "url": article.url or None,
+        "published_at": article.published.utc,
+        "versions": versions,
+    }
+
+
+def frame(schema_id: int, kind: str, record: Mapping[str, Any]) -> bytes:
+    """`record` in the Confluent wire format: a zero byte, the schema's id, the Avro value."""
+    stream = BytesIO()
+    stream.write(_CONFLUENT_HEADER.pack(0, schema_id))
+    # Strict: fastavro otherwise drops what the schema does not name and rounds numbers.
+    fastavro.schemaless_writer(stream, schemas.parsed(kind), record, strict_allow_default=True)
+    return stream.getvalue()
+
+
+def unframe(kind: str, value: bytes) -> dict[str, Any]:
+    """The record in a value that `frame` made."""
+    stream = BytesIO(value)
+    stream.seek(_CONFLUENT_HEADER.size)
+    record: dict[str, Any] = fastavro.schemaless_reader(stream, schemas.parsed(kind), None)
+    return record
+
+
+def _message(topics: Topics, kind: str, key: bytes, record: Mapping[str, Any]) -> Message:
+    value = frame(topics.schema_ids[kind], kind, record)
+    if len(value) > MAX_BYTES - _SLACK:
+        raise StageError(
+            "too-large",
+            f"the record for {topics.name(kind)} has {len(value)} bytes; "
+            f"at most {MAX_BYTES - _SLACK} fit in a message",
+        )
+    return Message(topics.name(kind), key, value)
+
+
+def _identity(article: Article) -> dict[str, Any]:
+    decision = article.decision
+    return {
+        "article_id": article.article_id,
+        "revision": decision.revision,
+        "content_hash": article.match.content_hash,
+        "story_id": decision.story_id,
+        "sequence": decision.sequence,
+    }
+
+
+def _entity(entity: Entity) -> dict[str, Any]:
+    return {
+        "entity_id": entity.entity_id,
+        "type": entity.type,
+        "name": entity.name,
+        "aliases": list(entity.aliases),
+        "mentions": [
+            {
+                "field": mention.field,
+                "start": mention.start,
+                "end": mention.end,
+                "text": mention.text,
+            }
+            for mention in entity.mentions
+        ],
+        "count": len(entity.mentions),
+        "salience": entity.salience,
+        "country": entity.country,
+        "latitude": entity.latitude,
+        "longitude": entity.longitude,
+        "score": entity.score,
+    }
+
+
+def _versions(entities_version: str) -> dict[str, str]:
+    return {
+        "khabar": __version__,
+        "fingerprint": FINGERPRINT_VERSION,
+        "entities": entities_version,
+    }
+
+
+def _origin(origin: Origin) -> dict[str, Any]:
+    return {"topic": origin.topic, "partition": origin.partition, "offset": origin.offset}

@@ -1,0 +1,183 @@
+"""A thin transform for each stage: `clean.py`, `clean()`, `Clean` and the label "Clean" are one.
+
+As little logic as possible lives here: an envelope with a failure passes untouched, a StageError
+becomes a failure, anything else ends the pipeline.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+
+import apache_beam as beam
+
+from pipelines.records import Article, Envelope, Message, RawMessage, StageError
+from pipelines.stages.clean import clean
+from pipelines.stages.decide import Index, decide
+from pipelines.stages.decode import SchemaLookup, decode
+from pipelines.stages.encode import Topics, encode
+from pipelines.stages.entities import entities
+from pipelines.stages.fingerprint import fingerprint
+from pipelines.stages.gazetteer import Gazetteer
+from pipelines.stages.normalize import normalize
+
+
+class _Stage(beam.DoFn):
+    """Runs a function of an article over the envelopes that hold one."""
+
+    def __init__(self, name: str, function: Callable[[Article], Article]) -> None:
+        self._name = name
+        self._function = function
+
+    def process(self, envelope: Envelope) -> Iterable[Envelope]:
+        if envelope.article is None:
+            return (envelope,)
+        try:
+            return (envelope.with_article(self._function(envelope.article)),)
+        except StageError as error:
+            return (envelope.failed(self._name, error),)
+
+
+class Decode(beam.PTransform):
+    """Raw messages to envelopes."""
+
+    def __init__(self, schema_by_id: SchemaLookup, max_bytes: int) -> None:
+        super().__init__()
+        self._schema_by_id = schema_by_id
+        self._max_bytes = max_bytes
+
+    def expand(self, raw: beam.PCollection) -> beam.PCollection:
+        return raw | beam.ParDo(_Decode(self._schema_by_id, self._max_bytes))
+
+
+class _Decode(beam.DoFn):
+    def __init__(self, schema_by_id: SchemaLookup, max_bytes: int) -> None:
+        self._schema_by_id = schema_by_id
+        self._max_bytes = max_bytes
+
+    def process(self, raw: RawMessage) -> Iterable[Envelope]:
+        envelope = Envelope(raw)
+        try:
+            article = decode(raw, self._schema_by_id, max_bytes=self._max_bytes)
+        except StageError as error:
+            return (envelope.failed("decode", error),)
+        return (envelope.with_article(article),)
+
+
+class Clean(beam.PTransform):
+    """Raw text to the display layer and its parts."""
+
+    def expand(self, envelopes: beam.PCollection) -> beam.PCollection:
+        return envelopes | beam.ParDo(_Stage("clean", clean))
+
+
+class Normalize(beam.PTransform):
+    """Display layer to match layer and content hash."""
+
+    def expand(self, envelopes: beam.PCollection) -> beam.PCollection:
+        return envelopes | beam.ParDo(_Stage("normalize", normalize))
+
+
+class Fingerprint(beam.PTransform):
+    """Match layer to keys and sketch."""
+
+    def expand(self, envelopes: beam.PCollection) -> beam.PCollection:
+        return envelopes | beam.ParDo(_Stage("fingerprint", fingerprint))
+
+
+class Decide(beam.PTransform):
+    """Fingerprint to verdict, by the job's one index, in the order of arrival."""
+
+    def __init__(self, job: str) -> None:
+        super().__init__()
+        self._job = job
+
+    def expand(self, envelopes: beam.PCollection) -> beam.PCollection:
+        return envelopes | beam.ParDo(_Decide(self._job))
+
+
+class _Decide(beam.DoFn):
+    def __init__(self, job: str) -> None:
+        self._job = job
+
+    def process(self, envelope: Envelope) -> Iterable[Envelope]:
+        if envelope.article is None:
+            return (envelope,)
+        with _lock:
+            article = decide(envelope.article, envelope.raw.origin, _indexes[self._job])
+        return (envelope.with_article(article),)
+
+
+class Entities(beam.PTransform):
+    """Display and match layer to entities; `ner` names the backend, `none` skips."""
+
+    def __init__(self, ner: str) -> None:
+        super().__init__()
+        self._ner = ner
+
+    def expand(self, envelopes: beam.PCollection) -> beam.PCollection:
+        if self._ner == "none":
+            return envelopes
+        return envelopes | beam.ParDo(_Entities())
+
+
+class _Entities(beam.DoFn):
+    def setup(self) -> None:
+        self._gazetteer = Gazetteer.load()
+        self._stage = _Stage("entities", lambda article: entities(article, self._gazetteer))
+
+    def process(self, envelope: Envelope) -> Iterable[Envelope]:
+        return self._stage.process(envelope)
+
+
+class Encode(beam.PTransform):
+    """Envelopes to messages."""
+
+    def __init__(self, topics: Topics) -> None:
+        super().__init__()
+        self._topics = topics
+
+    def expand(self, envelopes: beam.PCollection) -> beam.PCollection:
+        return envelopes | beam.ParDo(_Encode(self._topics))
+
+
+class _Encode(beam.DoFn):
+    def __init__(self, topics: Topics) -> None:
+        self._topics = topics
+
+    def process(self, envelope: Envelope) -> Iterable[Message]:
+        try:
+            return encode(envelope, self._topics)
+        except StageError as error:
+            return encode(envelope.failed("encode", error), self._topics)
+
+
+# One index a job in this process: a runner may make several instances of a DoFn, and an index with
+# two lives would call one story new twice.
+_indexes: dict[str, Index] = {}
+_lock = threading.Lock()
+
+
+def use_index(job: str, index: Index) -> None:
+    """Makes `index` the state of the job of this name in this process."""
+    with _lock:
+        _indexes[job] = index
+
+
+def forget_index(job: str) -> None:
+    """Drops the job's state."""
+    with _lock:
+        _indexes.pop(job, None)
+
+
+__all__ = [
+    "Clean",
+    "Decide",
+    "Decode",
+    "Encode",
+    "Entities",
+    "Fingerprint",
+    "Normalize",
+    "forget_index",
+    "use_index",
+]
