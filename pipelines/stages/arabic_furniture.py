@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from pipelines.stages.arabic import match_key
+from pipelines.stages.arabic import match_text
 
 _DATA = Path(__file__).with_name("data") / "credits.tsv"
 
@@ -69,7 +69,7 @@ LINE_RULES = (
     LineRule(
         "contact",
         "tail",
-        re.compile(r"(?:[^\W\d_]+ ){0,3}[^\W\d_]*\s*:?\s*[\w.+-]+@[\w-]+(?:\.[\w-]+)+"),
+        re.compile(r"(?:[^@\d]{0,30}[: ])?[\w.+-]{1,40}@\w[\w.-]+"),
         "لمراسلة الكاتب: name@example.org",
     ),
 )
@@ -84,7 +84,7 @@ END_CREDIT = re.compile(
 )
 # Where a dateline at a paragraph's start may end: الرياض - واس: or بيروت (أ ف ب) -
 PREFIX_END = re.compile(r" ?: ?|\)? [-–—ـ]+ |\) ")
-SHARE_PREFIX = re.compile(r"(?:Next Previous|Previous Next)\s+")
+SHARE_PREFIX = re.compile(r"(?:Next Previous|Previous Next) (?=[^\n])")
 MORE_SUFFIX = re.compile(r"\s*\.{3,}\s*المزيد$")
 
 
@@ -135,13 +135,19 @@ def _read_names() -> dict[str, tuple[str, str]]:
             continue
         kind, name, *spellings = line.replace("|", "\t").split("\t")
         for spelling in (name, *spellings):
-            names.setdefault(match_key(spelling), (kind, name))
+            names.setdefault(match_text(spelling)[0], (kind, name))
     return names
+
+
+def _named(text: str) -> tuple[str, str]:
+    """Kind and canonical name of what `text` names; empty when the table does not know it."""
+    return _NAMES.get(match_text(text)[0], ("", ""))
 
 
 _NAMES = _read_names()
 _PART_END = re.compile(r"\s*(?:[-–—|/:()\[\]«»\"“”]|(?<!\w)ـ+(?!\w))+\s*")
-_PERSON = re.compile(r"[^\W\d_]+\.?(?:[\s\u064b-\u0652ـ]*(?:،\s*)?[^\W\d_]+\.?){1,8}")
+_NAME = r"[^\W\d_](?:[^\W\d_]|[\u064b-\u0652])*\.?"
+_PERSON = re.compile(rf"{_NAME}(?:،? {_NAME}){{1,8}}")
 # No name has these words; a part with one of them is a sentence.
 _SENTENCE = re.compile(
     r"(?<!\w)(?:في|من|على|إلى|الى|عن|أن|إن|مع|قال|قالت|وقال|أعلن|أعلنت|أكد|كان|كانت|هذا|هذه|التي|الذي"
@@ -152,7 +158,7 @@ _LONGEST_PART = 45  # characters
 
 def agency_of(text: str) -> str:
     """The canonical name of the agency that `text` names, or an empty string."""
-    kind, name = _NAMES.get(match_key(text), ("", ""))
+    kind, name = _named(text)
     return name if kind == "agency" else ""
 
 
@@ -174,10 +180,14 @@ def read_credit(text: str) -> Credit | None:
     if not 1 <= len(parts) <= 4:
         return None
     for part in parts:
-        kind, name = _NAMES.get(match_key(part), ("", ""))
+        kind, name = _named(part)
         if kind:
             known += 1
             found.setdefault("dateline" if kind == "place" else kind, name)
+        elif known and part.isalpha() and part is parts[-1] and "dateline" not in found:
+            # One word is no person: `محمد الزامل - سبق - الخرمة` was filed from a small town.
+            unknown += 1
+            found["dateline"] = part
         elif looks_like_person(part) and "byline" not in found:
             unknown += 1
             found["byline"] = part

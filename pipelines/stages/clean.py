@@ -33,14 +33,16 @@ from pipelines.stages.arabic_language import language_of
 _PROSE_WORDS = 25  # a line of so many is prose, however it ends
 _SENTENCE_WORDS = 8  # so is a line of so many that ends as a sentence does
 _HEAD_LINES = 12
+_REPEAT_LINES = 6  # a title is repeated no further down
 _TITLE_WORDS = 25
 _CREDIT_WORDS = 8
+_CREDIT_CHARACTERS = 40  # one agency's name
 _CAPTION_WORDS = 30
 _STANDFIRST_WORDS = range(12, 101)
 _PREFIX_CHARACTERS = 90
+_SUFFIX_CHARACTERS = 60
 _LABEL_CHARACTERS = 80  # no line rule matches more
-_SENTENCE_END = re.compile(r"[.!؟?…][\"”»’)\]]*$")
-_NO_TITLE_END = re.compile(r"[.،,؛;:][\"”»’)\]]*$")
+_CLOSING = '"”»’)]'
 
 
 def clean(article: Article) -> Article:
@@ -55,14 +57,14 @@ def clean(article: Article) -> Article:
     text, offsets = display_text(article.raw_body)
     language = language_of(f"{title.text}\n{text}")
 
-    page = _Page(text, offsets, title.text)
+    page = _Page(text, offsets, title.text, article.author)
     if language == "ar":
-        _take_furniture(page, display_text(article.author)[0].rstrip(" :"))
+        _take_furniture(page)
     else:
         _find_title(page)
         _take_title_repeats(page)
     if not page.lines and not page.title:  # nothing but furniture: then it is the text
-        page = _Page(text, offsets, "")
+        page = _Page(text, offsets)
 
     if page.title_line is not None:
         title = _passage(text, offsets, [page.title_line], "", "raw_body")
@@ -104,7 +106,8 @@ class _Page:
 
     text: str
     offsets: OffsetMap
-    title: str
+    title: str = ""
+    author: str = ""
     title_line: _Line | None = None
     lines: list[_Line] = field(init=False)
     furniture: list[Furniture] = field(default_factory=list)
@@ -117,6 +120,9 @@ class _Page:
 
     def of(self, line: _Line) -> str:
         return self.text[line.start : line.end]
+
+    def is_author(self, text: str) -> bool:
+        return bool(self.author) and text == display_text(self.author)[0].rstrip(" :")
 
     def take(self, kind: str, start: int, end: int) -> None:
         self.furniture.append(Furniture(kind, "raw_body", *self.offsets.span(start, end)))
@@ -144,9 +150,13 @@ def _words(text: str) -> int:
     return text.count(" ") + 1
 
 
+def _ends_with(text: str, marks: str) -> bool:
+    return text.rstrip(_CLOSING).endswith(tuple(marks))
+
+
 def _is_prose(text: str) -> bool:
     words = _words(text)
-    return words >= _PROSE_WORDS or (words >= _SENTENCE_WORDS and bool(_SENTENCE_END.search(text)))
+    return words >= _PROSE_WORDS or (words >= _SENTENCE_WORDS and _ends_with(text, ".!؟?…"))
 
 
 def _passage(
@@ -159,7 +169,7 @@ def _passage(
         if texts and separator:
             gap = int(maps[-1].starts[-1]) + 1 if maps[-1].ends is None else int(maps[-1].ends[-1])
             texts.append(separator)
-            maps.append(OffsetMap(np.full(len(separator), gap, dtype=np.int32)))
+            maps.append(OffsetMap(np.array([gap] * len(separator), dtype=np.int32)))
         texts.append(text[line.start : line.end])
         maps.append(offsets.slice(line.start, line.end))
         if line.stop is not None:
@@ -167,6 +177,8 @@ def _passage(
             maps.append(offsets.slice(line.stop, line.stop + 1))
     if not maps:
         return Passage("", name)
+    if len(maps) == 1:
+        return Passage(texts[0], name, maps[0])
     starts = np.concatenate([part.starts for part in maps])
     ends = None
     if offsets.ends is not None:
@@ -179,12 +191,13 @@ def _passage(
 # --- The parts ----------------------------------------------------------------------------------
 
 
-def _take_furniture(page: _Page, author: str) -> None:
+def _take_furniture(page: _Page) -> None:
+    _take_share_prefix(page)
     _find_title(page)
     _take_title_repeats(page)
-    _take_head(page, author)
+    _take_head(page)
     _take_tail(page)
-    _take_prefix(page, author)
+    _take_prefix(page)
     _take_suffix(page)
 
 
@@ -197,29 +210,30 @@ def _find_title(page: _Page) -> None:
         if _line_rule(page, text, "head", told=False) or read_date(text[:_LABEL_CHARACTERS]):
             continue
         rest = sum(other.end - other.start for other in page.lines[index + 1 :])
-        if _words(text) <= _TITLE_WORDS and not _NO_TITLE_END.search(text) and rest > len(text):
+        if _words(text) <= _TITLE_WORDS and not _ends_with(text, ".،,؛;:") and rest > len(text):
             page.title, page.title_line = text, page.lines.pop(index)
         return
 
 
 def _take_title_repeats(page: _Page) -> None:
-    if not (key := match_key(page.title)):
-        return
-    for line in page.lines[:_HEAD_LINES]:
+    title = page.title
+    if not any(_is_prose(page.of(line)) for line in page.lines):
+        return  # a poem is called by its first verse
+    for line in page.lines[:_REPEAT_LINES]:
         text = page.of(line)
-        if len(text) <= 2 * len(page.title) and match_key(text) == key:
+        if len(text) <= 2 * len(title) and (text == title or match_key(text) == match_key(title)):
             page.take("title-repeat", line.start, line.end)
             page.lines.remove(line)
 
 
-def _take_head(page: _Page, author: str) -> None:
+def _take_head(page: _Page) -> None:
     head: list[_Line] = []
     for line in page.lines[:_HEAD_LINES]:
         if _is_prose(page.of(line)):
             break
         head.append(line)
     more = len(head) < len(page.lines)
-    kinds = [_head_kind(page, page.of(line), author, more) for line in head]
+    kinds = [_head_kind(page, page.of(line), more) for line in head]
     for index, line in enumerate(head):
         text = page.of(line)
         beside_furniture = any(kinds[max(0, index - 1) : index]) or any(
@@ -234,7 +248,7 @@ def _take_head(page: _Page, author: str) -> None:
             page.lines.remove(line)
 
 
-def _head_kind(page: _Page, text: str, author: str, more: bool) -> str:
+def _head_kind(page: _Page, text: str, more: bool) -> str:
     """The kind of furniture that a line before the text is; empty when it is none."""
     if kind := _line_rule(page, text, "head"):
         return kind
@@ -249,7 +263,7 @@ def _head_kind(page: _Page, text: str, author: str, more: bool) -> str:
         return "caption"
     name = text.rstrip(" :")
     credit = read_credit(name) if _words(text) <= _CREDIT_WORDS else None
-    if author and name == author:
+    if page.is_author(name):
         credit = credit or Credit(byline=name)
     elif credit is None or not credit.is_line(colon=name != text):
         return ""
@@ -282,9 +296,10 @@ def _take_tail(page: _Page) -> None:
         line = page.lines[-1]
         text = page.of(line)
         kind = _line_rule(page, text, "tail")
-        if not kind and len(page.lines) > 1 and (agency := agency_of(text.strip("()[]. -–—"))):
+        if not kind and len(page.lines) > 1 and len(text) <= _CREDIT_CHARACTERS:
+            agency = agency_of(text.strip("()[]. -–—"))
             page.tell(agency=agency)
-            kind = "agency"
+            kind = "agency" if agency else ""
         if not kind:
             break
         page.take(kind, line.start, line.end)
@@ -295,14 +310,18 @@ def _take_tail(page: _Page) -> None:
             page.lines.remove(line)
 
 
-def _take_prefix(page: _Page, author: str) -> None:
-    """Slider labels, then the author or a dateline, off the first paragraph's start."""
+def _take_share_prefix(page: _Page) -> None:
+    """Labels of buttons off the first line's start."""
+    if page.lines and (found := SHARE_PREFIX.match(page.text, page.lines[0].start)):
+        page.take("share", found.start(), found.end())
+        page.lines[0].start = found.end()
+
+
+def _take_prefix(page: _Page) -> None:
+    """The author or a dateline off the first paragraph's start."""
     if not page.lines:
         return
     line = page.lines[0]
-    if found := SHARE_PREFIX.match(page.text, line.start, line.end):
-        page.take("share", line.start, found.end())
-        line.start = found.end()
     best = line.start
     best_credit: Credit | None = None
     limit = min(line.end, line.start + _PREFIX_CHARACTERS)
@@ -310,7 +329,7 @@ def _take_prefix(page: _Page, author: str) -> None:
         prefix = page.text[line.start : found.start()]
         colon = ":" in found.group()
         credit = read_credit(prefix + found.group().strip(" :-–—ـ"))
-        if author and colon and prefix == author:
+        if colon and page.is_author(prefix):
             credit = credit or Credit(byline=prefix)
         elif credit is None or not credit.is_prefix(colon=colon):
             continue
@@ -326,11 +345,11 @@ def _take_suffix(page: _Page) -> None:
     if not page.lines:
         return
     line = page.lines[-1]
-    found = MORE_SUFFIX.search(page.text, line.start, line.end)
+    found = MORE_SUFFIX.search(page.text, max(line.start, line.end - _SUFFIX_CHARACTERS), line.end)
     if found and found.start() > line.start:
         page.take("more", *_trimmed(found))
         line.end = found.start()
-    found = END_CREDIT.search(page.text, line.start, line.end)
+    found = END_CREDIT.search(page.text, max(line.start, line.end - _SUFFIX_CHARACTERS), line.end)
     if found and found.start() > line.start and (agency := agency_of(found["credit"])):
         page.take("agency", found.start("bracket"), found.end("bracket"))
         page.tell(agency=agency)
@@ -343,16 +362,18 @@ def _trimmed(found: re.Match[str]) -> tuple[int, int]:
 
 
 def _take_standfirst(page: _Page) -> list[_Line]:
-    """The first paragraph, when it alone ends without a full stop: a summary, not a sentence."""
+    """The first paragraph, when it stands apart and ends without a full stop: a summary."""
     if len(page.lines) < 3:
         return []
     first, second = page.of(page.lines[0]), page.of(page.lines[1])
     if (
-        _words(first) in _STANDFIRST_WORDS
+        page.text[page.lines[0].end : page.lines[1].start] == "\n\n"
+        and _words(first) in _STANDFIRST_WORDS
         and (first[-1].isalnum() or first[-1] in '"”»')
-        and not _SENTENCE_END.search(first)
+        and not _ends_with(first, ".!؟?…")
+        and not second.startswith(("و", "ف"))  # and, then: the first one was no summary
         and _is_prose(second)
-        and _SENTENCE_END.search(second)
+        and _ends_with(second, ".!؟?…")
     ):
         return [page.lines.pop(0)]
     return []
