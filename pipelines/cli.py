@@ -375,10 +375,20 @@ def index_rebuild(**values: Any) -> None:
     Needed after an upgrade that changed the fingerprints. Fences a running pipeline of the group.
     """
     from pipelines.kafka.rebuild import rebuild
+    from pipelines.run import Lookup, ready
 
+    settings = _settings(values)
+    ids = ready(settings, say)
     with _progress("rebuilt") as told:
-        counts = rebuild(_settings(values), progress=lambda n: told(f"{n} rebuilt"), say=say)
-    click.echo(_counts(counts))
+        counts = rebuild(
+            settings,
+            ids,
+            Lookup(settings.registry_url),
+            progress=lambda n: told(f"{n} rebuilt"),
+        )
+    say(_counts(counts))
+    if counts["lost"]:
+        say("Of the lost ones the raw topic no longer holds the text: later copies are new stories.")
 
 
 @cli.command(epilog=_EXIT_CODES)

@@ -170,7 +170,7 @@ class _AvroFiles:
         if kind == schemas.DEAD_LETTERS:
             record = dead_letter_record(message)
         else:
-            record = encode.unframe(kind, message.value or b"")
+            record = encode.unframe(message.value or b"", schemas.parsed(kind))
         self._writers[kind].write(record)
         self.counts[kind] += 1
         self._progress(self.counts)

@@ -119,7 +119,7 @@ def _run_opened(
     plan = Plan(
         settings.group,
         Topics(settings.topic_prefix, ids, job.generation, entities_version(settings)),
-        _Lookup(settings.registry_url),
+        Lookup(settings.registry_url),
         settings.max_message_bytes,
         settings.ner,
     )
@@ -223,7 +223,7 @@ def check_schemas(settings: Settings) -> list[str]:
     return lines
 
 
-class _Lookup:
+class Lookup:
     """Schemas by id, each asked for once; pickled without what it has learned."""
 
     def __init__(self, url: str) -> None:

@@ -1,16 +1,12 @@
-"""Every setting once: name, unit, default, reason. The command line, the environment (`KHABAR_…`)
-and Beam's options are made from this table.
+"""Every setting once: name, unit, default, reason. The command line and the environment
+(`KHABAR_…`) are made from this table.
 """
 
 from __future__ import annotations
 
-import argparse
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
-
-from apache_beam.options.pipeline_options import PipelineOptions
 
 
 @dataclass(frozen=True)
@@ -143,25 +139,6 @@ class Settings:
     @property
     def window_ms(self) -> int:
         return self.window_days * 24 * 3600 * 1000
-
-
-class KhabarOptions(PipelineOptions):
-    """The same settings as Beam options, for runners that build the graph elsewhere."""
-
-    @classmethod
-    def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
-        for setting in SETTINGS:
-            parser.add_argument(
-                setting.flag,
-                dest=setting.name,
-                type=setting.type,
-                default=os.environ.get(setting.variable, setting.default),
-                choices=setting.choices or None,
-                help=setting.about.replace("%", "%%"),
-            )
-
-    def settings(self) -> Settings:
-        return Settings.of(self.get_all_options())
 
 
 def _checked(setting: Setting, value: Any) -> Any:

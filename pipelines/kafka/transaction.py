@@ -13,7 +13,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -31,6 +31,7 @@ from kafka.structs import OffsetAndMetadata
 from pipelines import schemas
 from pipelines.errors import Outage, Superseded, UsageError
 from pipelines.kafka import clients
+from pipelines.kafka.registry import Registry
 from pipelines.records import Message, Origin, RawMessage
 from pipelines.settings import Settings
 from pipelines.stages import encode
@@ -75,7 +76,8 @@ class Job:
         self.failure: Exception | None = None
         self.read = 0
         self.written: Counter[str] = Counter()
-        self.lag = 0
+        self._ends: dict[TopicPartition, int] = {}
+        self._committed: dict[TopicPartition, int] = {}
         self._until_caught_up = until_caught_up
         self._transactional = settings.delivery == "exactly-once"
         self._stop = threading.Event()
@@ -90,6 +92,7 @@ class Job:
         self._sent: list[Any] = []
         self._bundle_written: Counter[str] = Counter()
         self._index_end = 0
+        self._old_schemas: dict[int, Any] = {}
         self._watched = 0.0
         self._answered = time.monotonic()
 
@@ -101,20 +104,7 @@ class Job:
         Raises Outage when Kafka does not answer, UsageError when its state cannot be used.
         """
         with self._guard():
-            self._producer = clients.producer(
-                self.settings,
-                max_block_ms=int(ANSWER_S * 1000),
-                delivery_timeout_ms=int(ANSWER_S * 1000),
-                request_timeout_ms=int(ANSWER_S * 500),
-                **(
-                    {"transactional_id": f"khabar-{self.settings.group}"}
-                    if self._transactional
-                    else {}
-                ),
-            )
-            if self._transactional:
-                # Before the offsets are read: it settles what a dead run left open.
-                _within(3 * ANSWER_S, self._producer.init_transactions)
+            self._take_over()
             self._restore()
             self._begin_generation()
             self._consumer = clients.consumer(
@@ -124,6 +114,40 @@ class Job:
             if self._until_caught_up:
                 self._targets = self._end_offsets()
         use_index(self.settings.group, self.index)
+
+    def replace_index(self, entries: Callable[[], Iterable[dict[str, Any]]]) -> None:
+        """Instead of `open`: fences the group's writer, then writes a new state in one transaction.
+
+        `entries` is called when no other writer can change what it reads. Raises as `open` does.
+        """
+        with self._guard():
+            self._take_over()
+            self.generation = 1 + max((e["generation"] for e in self._index_entries()), default=0)
+            made = entries()
+            self._producer.begin_transaction()
+            self._send(self._index_message(self._mark("reset")))
+            for entry in made:
+                self._send(self._index_message(entry | {"generation": self.generation}))
+                if len(self._sent) >= _MAX_BUNDLE_RECORDS:
+                    self._acknowledged()
+            self._producer.flush(timeout=ANSWER_S)
+            self._acknowledged()
+            _within(ANSWER_S, self._producer.commit_transaction)
+
+    def _take_over(self) -> None:
+        transactional: dict[str, Any] = {}
+        if self._transactional:
+            transactional["transactional_id"] = f"khabar-{self.settings.group}"
+        self._producer = clients.producer(
+            self.settings,
+            max_block_ms=int(ANSWER_S * 1000),
+            delivery_timeout_ms=int(ANSWER_S * 1000),
+            request_timeout_ms=int(ANSWER_S * 500),
+            **transactional,
+        )
+        if self._transactional:
+            # Before the offsets are read: it settles what a dead run left open.
+            _within(3 * ANSWER_S, self._producer.init_transactions)
 
     def close(self) -> None:
         """Lets go of Kafka within two seconds; what is not committed stays so."""
@@ -135,6 +159,11 @@ class Job:
     def stop(self) -> None:
         """Asks for the end: the bundle under way is finished and committed. Any thread may ask."""
         self._stop.set()
+
+    @property
+    def lag(self) -> int:
+        """Offsets between the last commit and the ends of the topics, as last seen."""
+        return sum(max(0, end - self._committed.get(tp, 0)) for tp, end in self._ends.items())
 
     @property
     def finished(self) -> bool:
@@ -227,6 +256,7 @@ class Job:
                 self._commit_transaction()
             else:
                 self._commit_at_least_once()
+        self._committed.update(self._positions)
         self._positions.clear()
         self._bundle_records = self._bundle_bytes = 0
         self.written.update(self._bundle_written)
@@ -283,7 +313,7 @@ class Job:
     def _restore(self) -> None:
         """Reads the index topic to its end, in offset order."""
         foreign = 0
-        for entry in self.index_entries():
+        for entry in self._index_entries():
             self.generation = max(self.generation, entry["generation"])
             if entry["kind"] == "reset":
                 self.index = Index(window_ms=self.settings.window_ms)
@@ -300,7 +330,7 @@ class Job:
                 "`khabar index rebuild` makes it anew and keeps what was published."
             )
 
-    def index_entries(self, start: int | None = None) -> Iterator[dict[str, Any]]:
+    def _index_entries(self, start: int | None = None) -> Iterator[dict[str, Any]]:
         """The committed entries of the index topic from offset `start` on, oldest first."""
         partition = TopicPartition(self.settings.topic(schemas.INDEX), 0)
         consumer = clients.consumer(self.settings, auto_offset_reset="earliest")
@@ -316,7 +346,7 @@ class Job:
                 for batch in consumer.poll(timeout_ms=1000).values():
                     heard = time.monotonic()
                     for record in batch:
-                        yield encode.unframe(schemas.INDEX, record.value)
+                        yield self._index_entry(record.value)
                 if time.monotonic() - heard > ANSWER_S:
                     raise KafkaTimeoutError("the index topic does not answer")
         finally:
@@ -325,18 +355,7 @@ class Job:
     def _begin_generation(self) -> None:
         """Writes this start's generation to the index topic: older writers see it and end."""
         self.generation += 1
-        value = encode.frame(
-            self._schema_ids[schemas.INDEX],
-            schemas.INDEX,
-            {
-                "kind": "start",
-                "generation": self.generation,
-                "state_version": STATE_VERSION,
-                "keys": b"",  # fastavro does not take a schema's own default for bytes
-                "sketch": b"",
-            },
-        )
-        message = Message(self.settings.topic(schemas.INDEX), b"", value)
+        message = self._index_message(self._mark("start"))
         if self._transactional:
             self._producer.begin_transaction()
             self._send(message)
@@ -346,10 +365,34 @@ class Job:
             self._producer.flush(timeout=ANSWER_S)
         self._index_end = self._acknowledged()[0] + 1
 
+    def _mark(self, kind: str) -> dict[str, Any]:
+        """An index entry that is no decision."""
+        return {
+            "kind": kind,
+            "generation": self.generation,
+            "state_version": STATE_VERSION,
+            "keys": b"",  # fastavro does not take a schema's own default for bytes
+            "sketch": b"",
+        }
+
+    def _index_message(self, entry: Mapping[str, Any]) -> Message:
+        value = encode.frame(self._schema_ids[schemas.INDEX], schemas.INDEX, entry)
+        key = entry.get("article_id", "").encode()
+        return Message(self.settings.topic(schemas.INDEX), key, value)
+
+    def _index_entry(self, value: bytes) -> dict[str, Any]:
+        """The entry in a message of the index topic, which an older version may have written."""
+        schema_id = encode.framed_id(value)
+        if schema_id == self._schema_ids[schemas.INDEX]:
+            return encode.unframe(value, schemas.parsed(schemas.INDEX))
+        if schema_id not in self._old_schemas:
+            self._old_schemas[schema_id] = Registry(self.settings.registry_url).schema(schema_id)
+        return encode.unframe(value, self._old_schemas[schema_id])
+
     def _check_generation(self, written: list[int]) -> None:
         """Without transactions nothing fences: a gap before our own entries is somebody's start."""
         if written[0] != self._index_end:
-            for entry in self.index_entries(self._index_end):
+            for entry in self._index_entries(self._index_end):
                 if entry["generation"] > self.generation:
                     raise Superseded
         self._index_end = written[-1] + 1
@@ -372,7 +415,9 @@ class Job:
                     f"{topic} partition {tp.partition}: {first[tp] - position} offsets had expired "
                     "before they were read; its retention is too short for this outage."
                 )
-            self._consumer.seek(tp, max(position or 0, first[tp]))
+            start = max(position or 0, first[tp])
+            self._consumer.seek(tp, start)
+            self._committed.setdefault(tp, start)
 
     def _end_offsets(self) -> dict[TopicPartition, int]:
         ends: dict[TopicPartition, int] = self._consumer.end_offsets(
@@ -393,7 +438,7 @@ class Job:
                 raise
             return
         self._answered = now
-        self.lag = sum(max(0, end - self._consumer.position(tp)) for tp, end in ends.items())
+        self._ends = ends
         if len(self._consumer.partitions_for_topic(self.settings.topic(schemas.RAW))) > len(ends):
             self._assign()
 

@@ -213,11 +213,17 @@ def frame(schema_id: int, kind: str, record: Mapping[str, Any]) -> bytes:
     return stream.getvalue()
 
 
-def unframe(kind: str, value: bytes) -> dict[str, Any]:
-    """The record in a value that `frame` made."""
+def framed_id(value: bytes) -> int:
+    """The registry's id of the schema that a framed value was written with."""
+    schema_id: int = _CONFLUENT_HEADER.unpack_from(value)[1]
+    return schema_id
+
+
+def unframe(value: bytes, schema: Any) -> dict[str, Any]:
+    """The record in a framed value; `schema` is the one it was written with."""
     stream = BytesIO(value)
     stream.seek(_CONFLUENT_HEADER.size)
-    record: dict[str, Any] = fastavro.schemaless_reader(stream, schemas.parsed(kind), None)
+    record: dict[str, Any] = fastavro.schemaless_reader(stream, schema, None)
     return record
 
 
