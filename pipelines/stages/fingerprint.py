@@ -128,13 +128,15 @@ def fingerprint_text(text: str) -> Fingerprint:
 
 
 def fingerprint(article: Article) -> Article:
-    """Fill `article.fingerprint` from the match layer: title, standfirst and body together.
+    """Fill `article.fingerprint` from the match layer of standfirst and body.
 
-    An article with a title but no body counts as a short text, however long its title.
+    The title stays out: newsrooms copy a text and write their own headline. With it, the pair F1
+    on the labelled Saudi pairs was .840 instead of .857 (weighted, in stream order). An article
+    with a title but no body counts as a short text, however long its title.
     """
     match = article.match
     if match.body or match.standfirst:
-        found = fingerprint_text(f"{match.title} {match.standfirst} {match.body}")
+        found = fingerprint_text(f"{match.standfirst} {match.body}")
     else:
         found = Fingerprint(words=len(match.title.split()))
     return replace(article, fingerprint=found)

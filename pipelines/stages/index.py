@@ -45,36 +45,38 @@ _KEY_MASK = np.uint64((1 << _KEY_BITS) - 1)
 _SLOT_MASK = (1 << _SLOT_BITS) - 1
 _SHIFT = np.uint64(_SLOT_BITS)
 
-# content, story, matched; jaccard, containment, novelty; sequence, event time, offset;
+# content, story, matched; jaccard, containment, novelty; seen, sequence, event time, offset;
 # partition, revision, supersedes; topic, verdict, rule, number of related articles.
-_ROW = struct.Struct("<16s16s16s3d3q3i4H")
+_ROW = struct.Struct("<16s16s16s3d4q3i4H")
 _RELATED = struct.Struct("<16sH2d")
-# last sight, slot, published; then rows, oldest first.
-_HEAD = struct.Struct("<qiB")
+# last sight, slot; then rows, oldest first.
+_HEAD = struct.Struct("<qi")
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One decision on an article, with the message and the content that it was made on."""
+    """One decision on an article, with the message and the content that it was made on.
+
+    `seen` is the broker's time then, or the event time if that is later, in milliseconds since
+    1970 UTC.
+    """
 
     content: bytes
     topic: str
     partition: int
     offset: int
+    seen: int
     decision: Decision
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is remembered of an article: `rows` in the order of the decisions.
+    """What is remembered of an article: its decisions within the window, in their order.
 
-    `slot` is where its text stands in the index (`NONE`: nowhere), `published` whether any of its
-    revisions left for the readers.
+    `slot` is where its text stands in the index (`NONE`: nowhere).
     """
 
-    seen: int
     slot: int
-    published: bool
     rows: tuple[Row, ...]
 
     def with_content(self, content_hash: str) -> Row | None:
@@ -123,13 +125,13 @@ class Index:
         self._contents: dict[int, bytes] = {}  # hash of a content → article
         self._pruned = _BEFORE
         self._stories = 0
-        self._expiries: list[int] = []  # heap of a leader's expiry << 28 | slot
+        self._expiries: list[int] = []  # heap of a text's expiry << 28 | slot
 
         self._sketches = np.zeros((0, PERMUTATIONS), dtype=np.uint8)
         self._shingles = np.zeros(0, dtype=np.int32)
         self._published = np.zeros(0, dtype=np.int64)
         self._sequences = np.zeros(0, dtype=np.int64)
-        self._expires = np.zeros(0, dtype=np.int64)  # of leaders
+        self._expires = np.zeros(0, dtype=np.int64)
         self._leaders = np.zeros(0, dtype=np.int32)  # slot of the story's leader
         self._representatives = np.zeros(0, dtype=np.int32)  # a leader's longer text, or NONE
         self._owners: list[bytes | None] = []  # None: free or dead
@@ -166,7 +168,7 @@ class Index:
         self.clock = max(self.clock, now)
         heap = self._expiries
         while heap and heap[0] >> _SLOT_BITS <= self.clock:
-            self._end_story(heappop(heap))
+            self._end(heappop(heap))
         # Articles are looked at by their own time in `known`: clearing them away can wait.
         if self.clock - self._pruned > self.window_ms >> 8:
             self._pruned = self.clock
@@ -178,10 +180,14 @@ class Index:
         if packed is None:
             return None
         found = self._unpack(packed)
-        return found if found.seen + self.window_ms > self.clock else None
+        rows = tuple(row for row in found.rows if row.seen + self.window_ms > self.clock)
+        return Known(found.slot, rows) if rows else None
 
     def same_content(self, content_hash: str, article_id: str) -> tuple[str, str] | None:
-        """Another article with this content in a living story: its id and the story's."""
+        """Another article with this content in a living story: its id and the story's.
+
+        The story's leader if it has this content, else the article that had it last.
+        """
         holder = self._contents.get(_short(_digest(content_hash)))
         if holder is None or holder.hex() == article_id:
             return None
@@ -189,7 +195,11 @@ class Index:
         row = known.with_content(content_hash) if known else None
         if row is None or self.leader(row.decision.story_id) == NONE:
             return None
-        return holder.hex(), row.decision.story_id
+        story_id = row.decision.story_id
+        leader = self.known(story_id)
+        if story_id != article_id and leader and leader.with_content(content_hash):
+            return story_id, story_id
+        return holder.hex(), story_id
 
     def leader(self, story_id: str) -> int:
         """The slot of a living story's leader, or `NONE`."""
@@ -269,13 +279,13 @@ class Index:
         self.last_sequence = entry["sequence"]
 
         key = bytes.fromhex(entry["article_id"])
-        before = self.known(entry["article_id"])
-        slot = before.slot if before else NONE
+        packed = self._articles.get(key)
+        slot = NONE if packed is None else _HEAD.unpack_from(packed)[1]
         if slot != NONE and self._owners[slot] != key:
             slot = NONE
         if entry["rule"] != SAME_CONTENT:
             slot = self._place(entry, key, slot)
-        self._remember(entry, key, slot, before)
+        self._remember(entry, key, slot)
 
     def _place(self, entry: Mapping[str, Any], key: bytes, old: int) -> int:
         """Give the article's text its place among the texts: a slot, or `NONE`.
@@ -297,11 +307,9 @@ class Index:
             self._representatives[slot] = longer
             if longer != NONE:
                 self._leaders[longer] = slot
-            self._expires[slot] = entry["event_time"] + self.window_ms
-            heappush(self._expiries, int(self._expires[slot]) << _SLOT_BITS | slot)
             self._stories += 1
             while self._stories > self.max_stories:
-                self._end_story(heappop(self._expiries))
+                self._end(heappop(self._expiries))
             return slot
         leader = self.leader(entry["story_id"])
         if (
@@ -333,6 +341,8 @@ class Index:
         published = entry["published_at"]
         self._published[slot] = entry["event_time"] if published is None else published
         self._sequences[slot] = entry["sequence"]
+        self._expires[slot] = entry["event_time"] + self.window_ms
+        heappush(self._expiries, int(self._expires[slot]) << _SLOT_BITS | slot)
         for low in _low_bits(entry["keys"]):
             self._post(low, slot)
         return slot
@@ -351,50 +361,68 @@ class Index:
         self._owners[slot] = None
         self._dead += 1
 
-    def _end_story(self, expiry: int) -> None:
-        """End the story that this item of the heap stands for, unless it has ended or moved."""
+    def _end(self, expiry: int) -> None:
+        """End the text that this item of the heap stands for, unless it has ended or moved.
+
+        A leader takes its representative along.
+        """
         slot = expiry & _SLOT_MASK
-        if (
-            self._owners[slot] is None
-            or self._leaders[slot] != slot
-            or self._expires[slot] != expiry >> _SLOT_BITS
-        ):
+        if self._owners[slot] is None or self._expires[slot] != expiry >> _SLOT_BITS:
             return
         self._kill(slot)
+        leader = int(self._leaders[slot])
+        if leader != slot:
+            self._representatives[leader] = NONE
+            return
         self._stories -= 1
-        longer = int(self._representatives[slot])
-        if longer != NONE:
-            self._kill(longer)
+        if self._representatives[slot] != NONE:
+            self._kill(int(self._representatives[slot]))
 
     # --- articles ---
 
-    def _remember(
-        self, entry: Mapping[str, Any], key: bytes, slot: int, before: Known | None
-    ) -> None:
-        held_back = entry["verdict"] == "duplicate"
-        if before is None:
-            # The first decision may have left the log when repetitions are all that remains.
-            again = entry["rule"] == SAME_CONTENT
-            published = entry["story_id"] == entry["article_id"] if again else not held_back
-        else:
-            published = before.published or not held_back
-        rows = (*(before.rows if before else ()), _row(entry))
-        again_rows = [row for row in rows if row.decision.rule == SAME_CONTENT]
-        other_rows = [row for row in rows if row.decision.rule != SAME_CONTENT]
-        dropped = again_rows[:-REVISIONS] + other_rows[:-REVISIONS]
-        kept = tuple(row for row in rows if row not in dropped) if dropped else rows
-        self._articles.pop(key, None)
-        self._articles[key] = self._pack(
-            Known(max(self.clock, entry["event_time"]), slot, published, kept)
+    def _remember(self, entry: Mapping[str, Any], key: bytes, slot: int) -> None:
+        packed = self._articles.pop(key, None)
+        rows = self._unpack(packed).rows if packed else ()
+        row = self._row(entry)
+        kept: tuple[Row, ...] = (row,)
+        if rows:
+            living = [each for each in (*rows, row) if each.seen + self.window_ms > self.clock]
+            again = [each for each in living if each.decision.rule == SAME_CONTENT]
+            others = [each for each in living if each.decision.rule != SAME_CONTENT]
+            kept = tuple(
+                sorted(
+                    again[-REVISIONS:] + others[-REVISIONS:],
+                    key=lambda each: each.decision.sequence,
+                )
+            )
+            for content in {each.content for each in rows} - {each.content for each in kept}:
+                self._forget_content(content, key)
+        self._articles[key] = self._pack(Known(slot, kept))
+        if entry["words"]:
+            self._contents[_short(row.content)] = key
+
+    def _row(self, entry: Mapping[str, Any]) -> Row:
+        return Row(
+            content=_digest(entry["content_hash"]),
+            topic=entry["topic"],
+            partition=entry["partition"],
+            offset=entry["offset"],
+            seen=max(self.clock, entry["event_time"]),
+            decision=Decision(
+                verdict=entry["verdict"],
+                story_id=entry["story_id"],
+                revision=entry["revision"],
+                sequence=entry["sequence"],
+                rule=entry["rule"],
+                matched=entry["matched"],
+                jaccard=entry["jaccard"],
+                containment=entry["containment"],
+                novelty=entry["novelty"],
+                supersedes=entry["supersedes"],
+                related=tuple(Related(**each) for each in entry["related"]),
+                event_time=entry["event_time"],
+            ),
         )
-        contents = {row.content for row in kept}
-        for row in dropped:
-            if row.content not in contents:
-                self._forget_content(row.content, key)
-        # The leader stays the one to point at; otherwise the latest, which is known longest.
-        held = self.same_content(entry["content_hash"], entry["article_id"])
-        if entry["words"] and (held is None or held[0] != held[1]):
-            self._contents[_short(kept[-1].content)] = key
 
     def _forget_content(self, content: bytes, key: bytes) -> None:
         if self._contents.get(_short(content)) == key:
@@ -412,7 +440,7 @@ class Index:
 
     def _pack(self, known: Known) -> bytes:
         number = self._names.number
-        parts = [_HEAD.pack(known.seen, known.slot, known.published)]
+        parts = [_HEAD.pack(known.rows[-1].seen, known.slot)]
         for row in known.rows:
             decision = row.decision
             parts.append(
@@ -423,6 +451,7 @@ class Index:
                     decision.jaccard,
                     decision.containment,
                     decision.novelty,
+                    row.seen,
                     decision.sequence,
                     decision.event_time,
                     row.offset,
@@ -448,7 +477,7 @@ class Index:
 
     def _unpack(self, packed: bytes) -> Known:
         name = self._names.name
-        seen, slot, published = _HEAD.unpack_from(packed)
+        _, slot = _HEAD.unpack_from(packed)
         at = _HEAD.size
         rows = []
         while at < len(packed):
@@ -459,6 +488,7 @@ class Index:
                 jaccard,
                 containment,
                 novelty,
+                seen,
                 sequence,
                 event_time,
                 offset,
@@ -490,8 +520,8 @@ class Index:
                 related=tuple(related),
                 event_time=event_time,
             )
-            rows.append(Row(content, name(topic), partition, offset, decision))
-        return Known(seen, slot, bool(published), tuple(rows))
+            rows.append(Row(content, name(topic), partition, offset, seen, decision))
+        return Known(slot, tuple(rows))
 
     # --- the hash table ---
 
@@ -570,26 +600,3 @@ def _low_bits(keys: bytes) -> list[int]:
 
 def _longer(array: NDArray[Any], more: int) -> NDArray[Any]:
     return np.concatenate((array, np.zeros((more, *array.shape[1:]), dtype=array.dtype)))
-
-
-def _row(entry: Mapping[str, Any]) -> Row:
-    return Row(
-        content=_digest(entry["content_hash"]),
-        topic=entry["topic"],
-        partition=entry["partition"],
-        offset=entry["offset"],
-        decision=Decision(
-            verdict=entry["verdict"],
-            story_id=entry["story_id"],
-            revision=entry["revision"],
-            sequence=entry["sequence"],
-            rule=entry["rule"],
-            matched=entry["matched"],
-            jaccard=entry["jaccard"],
-            containment=entry["containment"],
-            novelty=entry["novelty"],
-            supersedes=entry["supersedes"],
-            related=tuple(Related(**each) for each in entry["related"]),
-            event_time=entry["event_time"],
-        ),
-    )
