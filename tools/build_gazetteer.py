@@ -106,9 +106,9 @@ def read_cities(path: Path, countries: list[tuple[str, ...]]) -> list[tuple[str,
     """Rows of the cities whose Arabic name sounds like the English one, the largest first."""
     codes = {match_form(row[2]): row[4] for row in countries}
     for alias in read_aliases([DATA / "places.tsv"]):
-        record = alias.records[0]
-        if record.is_country and record.country:
-            codes[" ".join(alias.words)] = record.country
+        for record in alias.records[:1]:
+            if record.is_country and record.country:
+                codes[" ".join(alias.words)] = record.country
     known = _known()
     by_hand = {r.entity_id for a in read_aliases([DATA / "places.tsv"]) for r in a.records}
     rows = {}

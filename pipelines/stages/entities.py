@@ -10,35 +10,36 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import NamedTuple
 
 from pipelines.offsets import OffsetMap
 from pipelines.records import Article, Entity, Mention, Passage
 from pipelines.stages.gazetteer import (
-    PROCLITICS,
     Gazetteer,
     Hit,
     Record,
     Trust,
-    Words,
-    bare_forms,
     match_form,
+    with_proclitics,
 )
 
 ENTITIES_VERSION = "gazetteer/1"
 
 
-def _keys(text: str) -> frozenset[str]:
-    return frozenset(match_form(text).split())
+def _forms(text: str) -> frozenset[str]:
+    """The words of `text` in every form that they may have in the match layer."""
+    words = match_form(text).split()
+    return frozenset(form for word in words for _, form in with_proclitics(word))
 
 
 # After these a doubtful name is that of a place beyond doubt: "city of", "governor of".
-_TOWN_HEADS = _keys(
+_TOWN_HEADS = _forms(
     "مدينة مدينتي محافظة محافظتي محافظ قضاء ناحية بلدة بلدتي قرية قريتي ولاية مديرية مديريتي بلدية"
 )
-_PLACE_HEADS = _TOWN_HEADS | _keys("منطقة منطقتي أمير إمارة أمانة ضاحية إقليم أهالي سكان")
+_PLACE_HEADS = _TOWN_HEADS | _forms("منطقة منطقتي أمير إمارة أمانة ضاحية إقليم أهالي سكان")
 # Signs of place, which a name needs that is a common word besides.
-_PLACE_SIGNS = _PLACE_HEADS | _keys(
+_PLACE_SIGNS = _PLACE_HEADS | _forms(
     "في إلى من نحو باتجاه تجاه صوب قرب داخل خارج عبر مشارف محيط أطراف ريف شرق غرب شمال جنوب"
     " شرقي غربي شمالي جنوبي وسط جبهة معركة معارك تحرير استعادة دخول اقتحام سقوط حصار ضواحي"
     " مدن محافظات بلدات قرى"
@@ -59,11 +60,16 @@ _FACILITY_KINDS = {
     "وادي": "valley",
     "جامعة": "university",
 }
-_FACILITIES = {match_form(head): kind for head, kind in _FACILITY_KINDS.items()}
-_HEAD_NAMES = {match_form(head): head for head in _FACILITY_KINDS}
+# By form: the proclitics, the head's spelling in names, its kind.
+_FACILITIES = {
+    form: (clitic, head, kind)
+    for head, kind in _FACILITY_KINDS.items()
+    for clitic, form in with_proclitics(match_form(head))
+}
 _OF_COUNTRIES = frozenset({"airport", "university"})  # a "field of Iraq" is no name
 _INTERNATIONAL = match_form("الدولي")
 _ARTICLE = ("ال", "وال", "فال", "بال", "كال", "لل", "ولل", "فلل", "وبال")
+_NO_NOUNS = _forms("إلى إلا الذي التي الذين اللذين الآن اليوم")
 # The adjective that tells which of a country's towns is meant: "al-Qaim, the Iraqi one".
 _ADJECTIVES = {
     match_form(word): country
@@ -88,26 +94,31 @@ _ADJECTIVES = {
 # What cannot stand inside a name: a sentence ends, or a quotation or bracket opens or closes.
 _BREAK = re.compile(r"[\n،؛:;!؟?()\[\]{}«»\"“”„…]|[.,]\s")
 _MARKS = "".join(map(chr, (*range(0x64B, 0x660), 0x670, 0x640)))  # harakat, tatweel
-_QUOTES = tuple("\"'«»“”„‘’‹›")
+_QUOTES = frozenset("\"'«»“”„‘’‹›")
 _ARTICLE_BEFORE = re.compile("[اٱ]ل?$")
-_ADVERB = re.compile("\u064bا?$")  # المدعومة روسيًا: "by the Russians", no place
-_HARAKAT = re.compile("[\u064b-\u065f\u0670]*")
+_TANWIN = "\u064b"
+_HARAKAT = re.compile("(?:\u0640*[\u064b-\u065f\u0670])*")  # tatweel only under one
 # A short form in quotes or brackets right behind the name, or the name in brackets behind it.
 _SHORT_AFTER = re.compile(r'["”»\u201c]?\s{0,2}[("«“”]{1,2}([^\s()"«»“”]{2,12})[)"»”“]')
 _SHORT_BEFORE = re.compile(r'["«“”(]([^\s()"«»“”]{2,12})["»”“)]\s{0,2}\(["«“”]?$')
 _LATIN = re.compile(r"[A-Z]{2,6}")
 
 
-class _Layer(NamedTuple):
-    """A passage in both layers."""
+class _Layer:
+    """A passage in both layers; `words` are those of the match layer."""
 
-    passage: Passage
-    words: Words
-    offsets: OffsetMap
+    def __init__(self, passage: Passage, text: str, offsets: OffsetMap) -> None:
+        self.passage = passage
+        self.offsets = offsets
+        self.words = text.split()  # the match layer parts them by one space each
+        self._ends = list(accumulate(map(len, self.words), initial=0))  # spaces not counted
 
-    def display_span(self, start: int, end: int) -> tuple[int, int]:
-        """Where a span of the match layer stands in the display text, its last harakat included."""
-        start, end = self.offsets.span(start, end)
+    def span(self, first: int, last: int, clitic: str = "") -> tuple[int, int]:
+        """Where the words `[first, last)` without their proclitics stand in the display text, the
+        last one's harakat included.
+        """
+        start = self._ends[first] + first + len(clitic)
+        start, end = self.offsets.span(start, self._ends[last] + last - 1)
         marks = _HARAKAT.match(self.passage.text, end)
         return start, marks.end() if marks else end
 
@@ -128,13 +139,13 @@ class _Candidate:
     def before(self) -> str:
         """The word before the name, in the match layer."""
         first = self.hit.first
-        return self.layer.words.text[first - 1] if first else ""
+        return self.layer.words[first - 1] if first else ""
 
     @property
     def after(self) -> str:
         """The word behind the name, in the match layer."""
-        text = self.layer.words.text
-        return text[self.hit.last] if self.hit.last < len(text) else ""
+        words = self.layer.words
+        return words[self.hit.last] if self.hit.last < len(words) else ""
 
 
 class _Found(NamedTuple):
@@ -155,37 +166,63 @@ def entities(article: Article, gazetteer: Gazetteer) -> Article:
         return article
     display, match = article.display, article.match
     layers = (
-        _Layer(display.title, Words.of(match.title), match.title_offsets),
-        _Layer(display.standfirst, Words.of(match.standfirst), match.standfirst_offsets),
-        _Layer(display.body, Words.of(match.body), match.body_offsets),
+        _Layer(display.title, match.title, match.title_offsets),
+        _Layer(display.standfirst, match.standfirst, match.standfirst_offsets),
+        _Layer(display.body, match.body, match.body_offsets),
     )
     candidates = [found for layer in layers for found in _candidates(layer, gazetteer)]
     if not candidates:
         return article
     countries = _judge(candidates)
-    found = [_name(candidate, countries) for candidate in candidates if candidate.accepted]
+    found: list[_Found] = []
+    for candidate in candidates:
+        if candidate.accepted:
+            found.append(_name(candidate, countries, found[-1] if found else None))
     found += _short_forms(found, layers)
     return replace(article, entities=_collect(article, found))
 
 
-def _candidates(layer: _Layer, gazetteer: Gazetteer) -> Iterator[_Candidate]:
+def _candidates(
+    layer: _Layer, gazetteer: Gazetteer, first: int = 0, last: int | None = None
+) -> Iterator[_Candidate]:
     text = layer.passage.text
-    for hit in gazetteer.find(layer.words.text):
-        start, end = layer.display_span(*layer.words.span(hit))
+    for hit in gazetteer.find(layer.words, first, last):
+        alias = hit.alias
+        name = hit.first + alias.skip
+        start, end = layer.span(name, hit.last, "" if alias.skip else hit.clitic)
         if hit.clitic.endswith("ل"):  # لـ"العراق": here the article has the alef that للعراق lacks
             hidden = _ARTICLE_BEFORE.search(text, max(0, start - 2), start)
             start = hidden.start() if hidden else start
-        if _BREAK.search(text, start, end) or _ADVERB.search(text[start:end]):
-            continue
-        alias = hit.alias
-        if alias.quoted and text[start - 1 : start] in _QUOTES and text[end : end + 1] in _QUOTES:
+        broken = _BREAK.search(text, start, end) if len(alias.words) > 1 else None
+        if broken and len(alias.words[-1]) > 1:  # but أ. ف. ب is one name
+            for cut in range(name + 1, hit.last):
+                if layer.span(cut, cut + 1)[0] > broken.start():
+                    yield from _candidates(layer, gazetteer, hit.first, cut)
+                    yield from _candidates(layer, gazetteer, cut, hit.last)
+                    break
+        elif alias.quoted and _is_quoted(text, start, end):
             yield _Candidate(layer, hit, start, end, alias.quoted, "")
-        elif alias.records:
+        elif alias.records and not _is_accusative(layer, hit, end):
             trust = alias.trust
             if len(alias.words) == 1 and alias.words[0][-1] == "ه" and not trust:
                 # The match layer spells جدة, the town, like جده, "his grandfather".
                 trust = "?" if text[start:end].rstrip(_MARKS)[-1:] == "ه" else ""
             yield _Candidate(layer, hit, start, end, alias.records, trust)
+
+
+def _is_quoted(text: str, start: int, end: int) -> bool:
+    return text[start - 1 : start] in _QUOTES and text[end : end + 1] in _QUOTES
+
+
+def _is_accusative(layer: _Layer, hit: Hit, end: int) -> bool:
+    """Whether a name ends as the accusative of an adjective: المدعومة روسيًا, لاجئا سوريا."""
+    if hit.last - hit.first > 1 or not layer.words[hit.first].endswith("ا"):
+        return False
+    if _TANWIN in layer.passage.text[end - 2 : end]:
+        return True
+    before = layer.words[hit.first - 1] if hit.first else ""
+    accusative = len(before) > 3 and before[-1] == "ا" and before[-2] not in "مهني"
+    return accusative and not hit.clitic and layer.words[hit.first].endswith("يا")
 
 
 def _judge(candidates: list[_Candidate]) -> Counter[str]:
@@ -215,9 +252,13 @@ def _is_adjective(candidate: _Candidate) -> bool:
     """Whether the name reads as the adjective of a definite noun: الحكومة السعودية, and also
     الإيرانية والسعودية."""
     before, clitic = candidate.before, candidate.hit.clitic
-    if not before.startswith(_ARTICLE):
+    if not _is_definite(before):
         return False
     return not clitic or (clitic == "و" and before.endswith("يه"))
+
+
+def _is_definite(word: str) -> bool:
+    return word.startswith(_ARTICLE) and word not in _NO_NOUNS
 
 
 def _named_a_place(candidate: _Candidate) -> bool:
@@ -226,7 +267,7 @@ def _named_a_place(candidate: _Candidate) -> bool:
     heads = _TOWN_HEADS if candidate.trust == "!" else _PLACE_HEADS
     if candidate.records[0].type != "LOC":
         return False
-    if not candidate.hit.clitic and (_is_one_of(before, heads) or _facility(before)):
+    if not candidate.hit.clitic and (before in heads or before in _FACILITIES):
         return True
     country = _ADJECTIVES.get(candidate.after)
     return country is not None and any(r.country == country for r in candidate.records)
@@ -242,13 +283,13 @@ def _borne_out(
     or its country is named, and the word before it is a sign of place where it needs one.
     """
     hit, records, trust = candidate.hit, candidate.records, candidate.trust
-    if trust == "~" or (not hit.clitic and candidate.before.startswith(_ARTICLE)):
+    if trust == "~" or (not hit.clitic and _is_definite(candidate.before)):
         return False
     if hit.alias.trust and any(record.entity_id in named for record in records):
         return True
     if trust == "!" or not any(r.is_country or r.country in countries for r in records):
         return False
-    if trust == "@" or hit.clitic[-1:] in ("ب", "ل") or _is_one_of(candidate.before, _PLACE_SIGNS):
+    if trust == "@" or hit.clitic[-1:] in ("ب", "ل") or candidate.before in _PLACE_SIGNS:
         return True
     return (  # "… and Rutba": behind another name that was taken
         previous is not None
@@ -258,48 +299,26 @@ def _borne_out(
     )
 
 
-def _is_one_of(word: str, known: frozenset[str]) -> bool:
-    return word in known or (
-        word[:1] in PROCLITICS and any(bare in known for _, bare in bare_forms(word))
-    )
-
-
-def _facility(word: str) -> tuple[str, str] | None:
-    """The proclitics before a facility's head and its kind, when `word` is one."""
-    if word in _FACILITIES:
-        return "", _FACILITIES[word]
-    if word[:1] in PROCLITICS:
-        for taken, bare in bare_forms(word):
-            if bare in _FACILITIES:
-                return taken, _FACILITIES[bare]
-    return None
-
-
-def _name(candidate: _Candidate, countries: Counter[str]) -> _Found:
-    """Which entity an accepted candidate is, and the whole of its name."""
+def _name(candidate: _Candidate, countries: Counter[str], previous: _Found | None) -> _Found:
+    """Which entity an accepted candidate is, and the whole of its name: with a facility's head,
+    unless that belongs to the `previous` name.
+    """
     record = _bearer(candidate, countries)
-    found = _Found(candidate.layer.passage, candidate.start, candidate.end, record)
-    hit = candidate.hit
-    if record.type != "LOC" or hit.clitic or hit.alias.skip or not hit.first:
+    layer, hit = candidate.layer, candidate.hit
+    found = _Found(layer.passage, candidate.start, candidate.end, record)
+    facility = _FACILITIES.get(candidate.before)
+    if not facility or record.type != "LOC" or hit.clitic or hit.alias.skip:
         return found
-    facility = _facility(candidate.before)
-    if facility is None or "#" in record.entity_id:
-        return found
-    clitic, kind = facility
+    clitic, head, kind = facility
     if record.is_country and kind not in _OF_COUNTRIES:
         return found
-    words, text = candidate.layer.words, candidate.layer.passage.text
-    first = words.starts[hit.first - 1] + len(clitic)
-    last = hit.last
-    if kind == "airport" and candidate.after == _INTERNATIONAL:
-        last += 1
-    start, end = candidate.layer.display_span(
-        first, words.starts[last - 1] + len(words.text[last - 1])
-    )
-    if _BREAK.search(text, start, end):
+    last = hit.last + (kind == "airport" and candidate.after == _INTERNATIONAL)
+    start, end = layer.span(hit.first - 1, last, clitic)
+    if _BREAK.search(layer.passage.text, start, end):
         return found
-    head = words.text[hit.first - 1][len(clitic) :]
-    return _Found(found.passage, start, end, _of_place(record, head, kind))
+    if previous and previous.passage is layer.passage and previous.end > start:
+        return found
+    return _Found(layer.passage, start, end, _of_place(record, head, kind))
 
 
 def _of_place(place: Record, head: str, kind: str) -> Record:
@@ -311,7 +330,7 @@ def _of_place(place: Record, head: str, kind: str) -> Record:
     return Record(
         f"{scope}:{place.entity_id.partition(':')[2]}#{kind}",
         "ORG" if university else "LOC",
-        f"{_HEAD_NAMES[head]} {place.name}",
+        f"{head} {place.name}",
         place.country,
         None,
         None,
@@ -326,13 +345,13 @@ def _bearer(candidate: _Candidate, countries: Counter[str]) -> Record:
     """
     if len(candidate.records) == 1:
         return candidate.records[0]
-    adjective = _ADJECTIVES.get(candidate.after)
+    adjective = _ADJECTIVES.get(candidate.after, "")
     ranked = sorted(
-        (countries[record.country or ""] + 1000 * (record.country == adjective), -at, record)
+        (record.country == adjective, countries[record.country or ""], -at, record)
         for at, record in enumerate(candidate.records)
     )
-    if ranked[-1][0] > ranked[-2][0]:
-        return ranked[-1][2]
+    if ranked[-1][:2] > ranked[-2][:2]:
+        return ranked[-1][3]
     known = candidate.records[0]
     key = "-".join(candidate.hit.alias.words)
     return Record(f"loc:name/{key}", known.type, known.name, None, None, None)
@@ -342,7 +361,7 @@ def _short_forms(found: list[_Found], layers: tuple[_Layer, ...]) -> list[_Found
     """Short forms that the article itself gives to a group's name, `"…" (قسد)`, where they stand
     outside the names found already.
     """
-    learnt: dict[str, Record] = {}
+    learnt: dict[str, tuple[str, Record]] = {}  # by form: the proclitics, the entity
     for name in found:
         if name.record.type == "ORG":
             text = name.passage.text
@@ -350,21 +369,19 @@ def _short_forms(found: list[_Found], layers: tuple[_Layer, ...]) -> list[_Found
             before = _SHORT_BEFORE.search(text, max(0, name.start - 20), name.start)
             for short in (after, before):
                 if short and _abbreviates(short[1], text[name.start : name.end]):
-                    learnt.setdefault(match_form(short[1]), name.record)
+                    for clitic, form in with_proclitics(match_form(short[1])):
+                        learnt.setdefault(form, (clitic, name.record))
     if not learnt:
         return []
-    taken = {(id(f.passage), at) for f in found for at in range(f.start, f.end)}
+    taken = {(id(name.passage), at) for name in found for at in range(name.start, name.end)}
     more = []
     for layer in layers:
-        for number, word in enumerate(layer.words.text):
-            at = layer.words.starts[number]
-            for clitic, bare in (("", word), *bare_forms(word)):
-                record = learnt.get(bare)
-                if record:
-                    start, end = layer.display_span(at + len(clitic), at + len(word))
-                    if (id(layer.passage), start) not in taken:
-                        more.append(_Found(layer.passage, start, end, record))
-                    break
+        for at, word in enumerate(layer.words):
+            if word in learnt:
+                clitic, record = learnt[word]
+                start, end = layer.span(at, at + 1, clitic)
+                if (id(layer.passage), start) not in taken:
+                    more.append(_Found(layer.passage, start, end, record))
     return more
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import accumulate
 from pathlib import Path
 from typing import Literal, NamedTuple, cast
 
@@ -23,11 +22,8 @@ TABLES = ("places.tsv", "groups.tsv", "people.tsv", "countries.tsv", "cities.tsv
 # mark, once its bearer is named beyond doubt in an article, the name is taken in all of it.
 Trust = Literal["", "~", "@", "?", "!"]
 
-PROCLITICS = "وفبلك"
-_CONJUNCTIONS = "وف"
-_PREPOSITIONS = "بلك"
 _MARKS: tuple[Trust, ...] = ("~", "@", "?", "!")
-_SHORTEST = 2  # letters left when a proclitic is taken off: وتل أبيض
+_NOBODY = "-"
 _SEPARATOR = " zz "  # between names in one call of match_text: a word that it leaves alone
 
 
@@ -36,8 +32,10 @@ def match_form(text: str) -> str:
     return match_text(text)[0]
 
 
-# Common words that a proclitic's removal would turn into a name.
-_NEVER_SPLIT = frozenset(match_form("بابها").split())
+_CONJUNCTIONS = ("", "و", "ف")
+_PREPOSITIONS = ("", "ب", "ل", "ك")
+# Common words that are no proclitic and name: "its door" is not "in Abha".
+_WHOLE = frozenset(match_form("بابها").split())
 
 
 class Record(NamedTuple):
@@ -72,7 +70,7 @@ class Alias:
 
 
 class Hit(NamedTuple):
-    """An alias at words `[first, last)` of a text; `clitic` letters stand before the first one."""
+    """An alias at words `[first, last)` of a text, the proclitics `clitic` before the first one."""
 
     first: int
     last: int
@@ -80,98 +78,83 @@ class Hit(NamedTuple):
     alias: Alias
 
 
-class Words(NamedTuple):
-    """A text of the match layer cut at its spaces: the words, and where each begins."""
+def with_proclitics(word: str) -> Iterator[tuple[str, str]]:
+    """The forms in which `word` (match layer) may stand in a text: the proclitics, and the form.
 
-    text: tuple[str, ...]
-    starts: tuple[int, ...]
-
-    @classmethod
-    def of(cls, text: str) -> Words:
-        """The words of `text`, which the match layer parts by one space each."""
-        words = tuple(text.split())
-        return cls(words, tuple(accumulate((len(word) + 1 for word in words), initial=0)))
-
-    def span(self, hit: Hit) -> tuple[int, int]:
-        """The characters of a hit's name: without what stands before it."""
-        first = hit.first + hit.alias.skip
-        start = self.starts[first] + (0 if hit.alias.skip else len(hit.clitic))
-        return start, self.starts[hit.last - 1] + len(self.text[hit.last - 1])
-
-
-def bare_forms(word: str) -> Iterator[tuple[str, str]]:
-    """The ways to take proclitics off `word`: what is taken off, and what is left.
-
-    `لل` hides the alef of the article, للعراق is ل and [ا]لعراق, and its lam as well before
-    another, للاذقية is ل and [ال]لاذقية: what is left begins with letters that are not in the text.
+    ل swallows the article's alef, for العراق it is للعراق, and its lam as well before another: for
+    اللاذقية it is للاذقية.
     """
-    taken = ""
-    rest = word
-    if rest[0] in _CONJUNCTIONS and len(rest) > _SHORTEST:
-        taken, rest = rest[0], rest[1:]
-        yield taken, rest
-    if rest[0] in _PREPOSITIONS and len(rest) > _SHORTEST:
-        yield taken + rest[0], rest[1:]
-        if rest.startswith("لل"):
-            yield taken + "ل", "ا" + rest[1:]
-            yield taken + "ل", "ال" + rest[1:]
+    for conjunction in _CONJUNCTIONS:
+        for preposition in _PREPOSITIONS:
+            taken = conjunction + preposition
+            if preposition == "ل" and word.startswith("ال"):
+                rest = word[2:] if word.startswith("الل") else word[1:]
+            else:
+                rest = word
+            form = taken + rest
+            if not taken or form not in _WHOLE:
+                yield taken, form
+
+
+class _Reading(NamedTuple):
+    """What a word may begin: an alias behind proclitics. `tail` are its other words."""
+
+    length: int
+    tail: list[str]
+    clitic: str
+    alias: Alias
 
 
 class Gazetteer:
-    """The aliases of every known entity, by first word."""
+    """The aliases of every known entity, by each form that their first word may have in a text."""
 
     def __init__(self, aliases: Iterable[Alias]) -> None:
-        heads: dict[str, list[Alias]] = {}
+        forms: dict[str, list[_Reading]] = {}
         for alias in aliases:
-            heads.setdefault(alias.words[0], []).append(alias)
-        self._heads: Mapping[str, tuple[Alias, ...]] = {
-            head: tuple(sorted(found, key=lambda alias: -len(alias.words)))
-            for head, found in heads.items()
-        }
+            tail = list(alias.words[1:])
+            for clitic, form in with_proclitics(alias.words[0]):
+                reading = _Reading(len(alias.words), tail, clitic, alias)
+                forms.setdefault(form, []).append(reading)
+        for readings in forms.values():
+            # The longest name first; of two of one length, the one that takes fewer letters off.
+            readings.sort(key=lambda reading: (-reading.length, len(reading.clitic)))
+        self._forms: Mapping[str, list[_Reading]] = forms
 
     @classmethod
     def load(cls) -> Gazetteer:
         """Read the packaged tables."""
         return cls(read_aliases(DATA / name for name in TABLES))
 
-    def __len__(self) -> int:
-        return sum(map(len, self._heads.values()))
-
-    def find(self, words: tuple[str, ...]) -> list[Hit]:
-        """Known names in reading order: the longest at each place, none overlapping another."""
-        hits = []
-        position = 0
-        heads = self._heads
-        count = len(words)
-        while position < count:
-            word = words[position]
-            hit = None
-            if word in heads:
-                hit = self._longest(word, "", words, position)
-            if hit is None and word[0] in PROCLITICS and word not in _NEVER_SPLIT:
-                for clitic, bare in bare_forms(word):
-                    if bare in heads:
-                        found = self._longest(bare, clitic, words, position)
-                        if found and (hit is None or found.last > hit.last):
-                            hit = found
-            if hit is None:
-                position += 1
-            else:
+    def find(self, words: list[str], first: int = 0, last: int | None = None) -> list[Hit]:
+        """Known names among the words `[first, last)`, in reading order: the longest at each place,
+        none overlapping another.
+        """
+        forms = self._forms
+        last = len(words) if last is None else last
+        hits: list[Hit] = []
+        end = first
+        for at in [at for at in range(first, last) if words[at] in forms]:
+            hit = self._longest(words, at, last) if at >= end else None
+            if hit and hit.alias.skip:  # the name behind its head may be part of a longer one
+                inner = at + hit.alias.skip
+                longer = self._longest(words, inner, last) if words[inner] in forms else None
+                hit = longer if longer and longer.last > hit.last else hit
+            if hit:
                 hits.append(hit)
-                position = hit.last
+                end = hit.last
         return hits
 
-    def _longest(self, head: str, clitic: str, words: tuple[str, ...], first: int) -> Hit | None:
-        for alias in self._heads[head]:
-            last = first + len(alias.words)
-            if words[first + 1 : last] == alias.words[1:]:
-                return Hit(first, last, clitic, alias)
+    def _longest(self, words: list[str], first: int, last: int) -> Hit | None:
+        for length, tail, clitic, alias in self._forms[words[first]]:
+            if length == 1 or words[first + 1 : min(first + length, last)] == tail:
+                return Hit(first, first + length, clitic, alias)
         return None
 
 
 def read_aliases(paths: Iterable[Path]) -> list[Alias]:
     """Every alias of the tables. Rows with one id are one entity: the first gives its facts, all
     give aliases. Two entities may share an alias; the tables' order says which is better known.
+    What has the id `-` is no name though it holds one (الروح القدس): an alias that nobody bears.
 
     Raises ValueError for a row that does not hold what the header promises.
     """
@@ -179,9 +162,10 @@ def read_aliases(paths: Iterable[Path]) -> list[Alias]:
     names: list[tuple[_Written, str]] = []
     for path in paths:
         for row in _rows(path):
-            record = records.setdefault(row["id"], _record(row, path))
+            if row["id"] not in records and row["id"] != _NOBODY:
+                records[row["id"]] = _record(row, path)
             for text in (row["aliases"] or row["name"]).split("|"):
-                names += [(alias, record.entity_id) for alias in _parse_alias(text.strip())]
+                names += [(alias, row["id"]) for alias in _parse_alias(text.strip())]
 
     found: dict[tuple[str, ...], Alias] = {}
     # One call for all names: the match layer costs more for each call than for each letter.
@@ -190,6 +174,9 @@ def read_aliases(paths: Iterable[Path]) -> list[Alias]:
         words = tuple(key.split())
         if not words:
             raise ValueError(f"alias {written.spelling!r} of {entity_id} leaves nothing to match")
+        if entity_id == _NOBODY:
+            found[words] = Alias(words, 0, "", ())
+            continue
         _add(found, words, written, records[entity_id])
         if len(words) == 2 and not written.skip and entity_id.startswith("loc:"):
             _add(found, ("".join(words),), written, records[entity_id])  # ديرالزور
@@ -239,7 +226,7 @@ def _record(row: dict[str, str], path: Path) -> Record:
 def _parse_alias(written: str) -> Iterator[_Written]:
     """An alias as the tables write it: `(تنظيم) الدولة` has a word before it that is not in the
     span, `سوريا/سورية` two spellings of one word, `«الحياة»` is a name in quotation marks only, a
-    last `~`, `@`, `?` or `!` its trust.
+    last `~`, `@`, `?` or `!` its trust. عبدالله is written عبد الله as well.
     """
     trust: Trust = ""
     for mark in _MARKS:
@@ -249,6 +236,8 @@ def _parse_alias(written: str) -> Iterator[_Written]:
     before, _, rest = written.strip("«»").rpartition(")")
     spellings = [""]
     for word in f"{before.lstrip('(')} {rest}".split():
-        spellings = [f"{s} {choice}".strip() for s in spellings for choice in word.split("/")]
+        choices = word.split("/")
+        choices += [f"عبد {c[3:]}" for c in choices if c.startswith("عبدال")]
+        spellings = [f"{s} {choice}".strip() for s in spellings for choice in choices]
     for spelling in spellings:
         yield _Written(spelling, len(before.split()), trust, quoted)
