@@ -64,6 +64,8 @@ def test_named_entities_stand_in_the_text(lines):
         expect = line["expect"]
         for name in expect.get("entities", []) + expect.get("not_entities", []):
             assert name in text(line["message"]), (line["key"], name)
+        assert set(expect.get("entities_missed", [])) <= set(expect.get("entities", []))
+        assert set(expect.get("entities_wrong", [])) <= set(expect.get("not_entities", []))
 
 
 def test_addresses_are_invented(lines):
