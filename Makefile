@@ -1,0 +1,70 @@
+# Each target makes the virtual environment first, from the locks, when it is not there yet.
+# Needs Python 3.11 or newer with its venv module, and nothing else. Works with GNU make 3.81.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+
+.PHONY: demo test test-slow lint bench lock clean
+
+demo: $(VENV)/installed
+	@$(BIN)/khabar demo
+
+test: $(VENV)/dev
+	$(BIN)/python -m pytest -m "not slow"
+
+# 5 is pytest's exit code for "no test is marked so".
+test-slow: $(VENV)/dev
+	$(BIN)/python -m pytest -m slow || test $$? -eq 5
+
+lint: $(VENV)/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/dev
+	@set -e; for file in benchmarks/*.py; do \
+		name=$$(basename "$$file" .py); \
+		case "$$name" in _*) continue ;; esac; \
+		echo "== $$name"; $(BIN)/python -m "benchmarks.$$name"; \
+	done
+
+# Keeps the versions that still fit; delete a lock first to bring all of it up to date.
+# camel-tools' own metadata pulls torch (6 GB), which its text utilities do not need: it has a lock
+# of its own and is installed without its dependencies.
+lock: $(VENV)/dev
+	$(PIP) install uv
+	echo "camel-tools ; python_version < '0'" > $(VENV)/override.txt
+	$(UV_COMPILE) pyproject.toml --group build --override $(VENV)/override.txt -o requirements.lock
+	$(UV_COMPILE) --group dev --constraint requirements.lock -o requirements-dev.lock
+	sed -n 's/^ *"\(camel-tools.*\)",.*/\1/p' pyproject.toml \
+		| $(UV_COMPILE) --no-deps - -o camel-tools.lock
+
+clean:
+	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/installed: requirements.lock camel-tools.lock pyproject.toml
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { \
+		found=; for python in $(PYTHON) python3.13 python3.12 python3.11 python3; do \
+			if $$python -c "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))" \
+				2>/dev/null; then found=$$python; break; fi; \
+		done; \
+		if [ -z "$$found" ]; then \
+			echo "Khabar needs Python 3.11 or newer with its venv module, and none was found." >&2; \
+			echo "Install one (Debian, Ubuntu: apt install python3-venv), or name it:" >&2; \
+			echo "make PYTHON=/path/to/python3" >&2; exit 1; \
+		fi; \
+		echo "making $(VENV) with $$($$found --version)"; $$found -m venv $(VENV); }
+	@echo "installing what requirements.lock names, about 160 MB, once"
+	@$(PIP) install --require-hashes -r requirements.lock
+	@$(PIP) install --require-hashes --no-deps -r camel-tools.lock
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/dev: $(VENV)/installed requirements-dev.lock
+	@echo "installing what requirements-dev.lock names, about 30 MB, once"
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@touch $@
