@@ -13,7 +13,7 @@ _FUNCTION_WORDS = {
     "fa": "است اين كه را به از در با براي آن شده هاي خود بود اند تا يك مي",
     "ur": "ہے كے ميں اور سے نے كو يہ ہيں كا كہ پر بھي ہو گيا تھا نہيں",
     "ckb": "لە بە ئەم بۆ كە لەگەڵ ئەو دەكات سەر هەموو بوو دەكەن كردووە",
-    "ps": "په چې د ته يو كې شوي كړي دی يې څخه كړ",
+    "ps": "په چې ته يو كې شوي كړي دی يې څخه كړ",
     "en": "the of and to in is that for was on with as by at from are has",
     "fr": "le la les des et est une dans pour que qui sur du au par pas avec",
 }
@@ -31,6 +31,7 @@ _SAMPLE = 2000  # characters: some 300 words are enough to tell
 _ARABIC_WORD = re.compile(r"[\u0620-\u065f\u066e-\u06d3\u06d5\u06ee-\u06ff\u0750-\u077f]+")
 _LATIN_WORD = re.compile(r"[a-zà-ÿ]+")
 _KEYBOARD = str.maketrans("کی", "كي")
+_ARABIC_SHARE = 0.25  # of the letters: a page's style sheet may outweigh its article
 _VOTES = 2  # one word or letter alone may be a name or a quotation
 _RARE_LETTERS = 0.02  # share of own letters above which a text without function words is foreign
 
@@ -46,7 +47,7 @@ def language_of(display: str) -> str:
     sample = sample.lower().translate(_KEYBOARD)
     arabic = _ARABIC_WORD.findall(sample)
     arabic_letters = sum(map(len, arabic))
-    if arabic and 2 * arabic_letters >= sum(map(str.isalpha, sample)):
+    if arabic and arabic_letters >= _ARABIC_SHARE * sum(map(str.isalpha, sample)):
         return _of_arabic_script(arabic, arabic_letters)
     return _of_latin_script(_LATIN_WORD.findall(sample))
 
