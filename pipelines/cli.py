@@ -118,7 +118,13 @@ def _first_line(error: Exception) -> str:
 
 @cli.command(epilog=_EXIT_CODES)
 @click.argument("paths", nargs=-1)
-@click.option("--rate", default=12.0, show_default=True, help="Articles a second that are sent.")
+@click.option(
+    "--rate",
+    type=click.FloatRange(0, min_open=True),
+    default=4.0,
+    show_default=True,
+    help="Articles a second that are sent.",
+)
 def demo(paths: tuple[str, ...], rate: float) -> None:
     """Show the whole of it on this machine: real Kafka and registry, articles in, stories out.
 
@@ -388,7 +394,9 @@ def index_rebuild(**values: Any) -> None:
         )
     say(_counts(counts))
     if counts["lost"]:
-        say("Of the lost ones the raw topic no longer holds the text: later copies are new stories.")
+        say(
+            "Of the lost ones the raw topic no longer holds the text: later copies are new stories."
+        )
 
 
 @cli.command(epilog=_EXIT_CODES)

@@ -1,0 +1,266 @@
+"""A record of a topic for people (`as_text`) and for programs (`as_object`)."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.cells import cell_len
+
+from pipelines import schemas
+from pipelines.kafka.tail import Tailed
+from pipelines.stages.decode import FIELD_NAMES
+from pipelines.terminal import cut, isolated, plain
+
+# Columns of a line when nobody says how many there are.
+WIDTH = 100
+_INDENT = "  "
+_SEPARATOR = " · "
+# Bytes of a value that are looked at for an excerpt: a line holds no more.
+_EXCERPT_BYTES = 4 * WIDTH
+_WHY = {
+    "exact": "the same text",
+    "same-content": "the same article again",
+    "jaccard": "nearly the same text",
+    "jaccard-late": "nearly the same text, days later",
+}
+
+
+def as_text(message: Tailed, width: int = WIDTH) -> str:
+    """One record as a few lines of at most `width` columns, and a blank one after them.
+
+    Whatever the message holds, it stays in its place: see `terminal.isolated`.
+    """
+    kind = message.topic.rpartition(".")[2]
+    record = message.record
+    if kind == schemas.DEAD_LETTERS:
+        lines = _dead_letter(message, width)
+    elif kind == schemas.RAW:
+        lines = _raw(message, width)
+    elif record is None:
+        lines = [f"{kind}: not a record of ours", excerpt(message.value, width - len(_INDENT))]
+    elif kind == schemas.ARTICLES:
+        lines = _article(record, width)
+    elif kind == schemas.DUPLICATES:
+        lines = _duplicate(record, width)
+    elif kind == schemas.ENTITIES:
+        lines = _entity(record, width)
+    elif kind == schemas.INDEX:
+        lines = _index(record)
+    else:
+        lines = [isolated(json.dumps(_safe(record), ensure_ascii=False), width)]
+    where = f"{message.topic} {message.partition}:{message.offset}"
+    return f"\n{_INDENT}".join([*filter(None, lines), where]) + "\n"
+
+
+def as_object(message: Tailed) -> dict[str, Any]:
+    """The message as an object that any JSON reader takes.
+
+    A value in our wire format is decoded, any other is text. Bytes that are not UTF-8, and bytes
+    in records, are Base64 under the name with `_base64` behind it. `timestamp` is Kafka's, in
+    milliseconds; times in records are ISO 8601 in UTC.
+    """
+    value = _bytes("value", message.value) if message.record is None else {"value": message.record}
+    return {
+        "topic": message.topic,
+        "partition": message.partition,
+        "offset": message.offset,
+        "timestamp": message.timestamp,
+        **_bytes("key", message.key),
+        "headers": [{"name": name, **_bytes("value", given)} for name, given in message.headers],
+        **_safe(value),
+    }
+
+
+def facts(message: Tailed) -> dict[str, str]:
+    """What a dead letter's headers say, by name without `khabar-`."""
+    # Ours come behind the message's own, and the last of a name counts.
+    return {
+        name.removeprefix("khabar-"): (value or b"").decode("utf-8", "replace")
+        for name, value in message.headers
+        if name.startswith("khabar-")
+    }
+
+
+def why(record: Mapping[str, Any]) -> str:
+    """In words, why an article is held to be the same as another: the rule and its measures."""
+    rule = str(record.get("rule"))
+    said = _WHY.get(rule, plain(rule))
+    if rule in ("exact", "same-content"):
+        return said
+    measures = [
+        f"{name} {record[name]:.2f}"
+        for name in ("jaccard", "containment")
+        if isinstance(record.get(name), float)
+    ]
+    return f"{said} ({', '.join(measures)})" if measures else said
+
+
+def names(entities: Iterable[Mapping[str, Any]], cells: int) -> str:
+    """The entities, most mentioned first, as many as fit into `cells` columns."""
+    line = ""
+    for entity in sorted(entities, key=lambda each: -int(each["count"])):
+        name = f"{entity['type']} {isolated(entity['name'], cells // 2)} ×{entity['count']}"
+        longer = f"{line}, {name}" if line else name
+        if cell_len(longer) > cells:
+            break
+        line = longer
+    return line
+
+
+def excerpt(value: bytes | None, cells: int) -> str:
+    """The beginning of a value's bytes as harmless text."""
+    if value is None:
+        return "(no value)"
+    return isolated(value[:_EXCERPT_BYTES].decode("utf-8", "replace"), cells)
+
+
+def _article(record: Mapping[str, Any], width: int) -> list[str]:
+    inside = width - len(_INDENT)
+    verdict = str(record["verdict"])
+    agency, place = record.get("agency"), record.get("dateline")
+    found = record.get("entities") or ()
+    body = (record.get("standfirst") or record.get("body") or "").strip()
+    related = [f"{each['relation']} {each['article_id']}" for each in record.get("related") or ()]
+    return [
+        f"{verdict:<8} {isolated(record['title'] or '(no title)', width - 9)}",
+        _joined(
+            isolated(record["source"], inside // 3),
+            isolated(record["outlet"], inside // 3) if record.get("outlet") else "",
+            _time(record.get("published_at")),
+            str(record.get("language") or ""),
+        ),
+        _joined(
+            f"agency {isolated(agency, inside // 3)}" if agency else "",
+            f"from {isolated(place, inside // 3)}" if place else "",
+        ),
+        isolated(body.split("\n", 1)[0], inside) if body else "",
+        names(found, inside),
+        f"story {plain(record['story_id'])}",
+        f"article {plain(record['article_id'])}, revision {record['revision']}",
+        why(record) if record.get("matched") else "",
+        *related,
+    ]
+
+
+def _duplicate(record: Mapping[str, Any], width: int) -> list[str]:
+    inside = width - len(_INDENT)
+    return [
+        f"held back {isolated(record['title'] or '(no title)', width - 10)}",
+        _joined(
+            isolated(record["source"], inside // 3),
+            isolated(record["outlet"], inside // 3) if record.get("outlet") else "",
+            _time(record.get("published_at")),
+        ),
+        why(record),
+        f"as {plain(record['matched'])}, story {plain(record['story_id'])}",
+    ]
+
+
+def _entity(record: Mapping[str, Any], width: int) -> list[str]:
+    inside = width - len(_INDENT)
+    latitude, longitude = record.get("latitude"), record.get("longitude")
+    return [
+        f"{record['type']:<4} {isolated(record['name'], width - 12)} ×{record['count']}",
+        _joined(
+            plain(record["entity_id"]),
+            plain(record.get("country") or ""),
+            f"{latitude:.2f}, {longitude:.2f}" if latitude is not None and longitude else "",
+            f"salience {record['salience']:.2f}",
+        ),
+        f"as {isolated(' / '.join(record['aliases']), inside - 3)}" if record["aliases"] else "",
+        f"article {plain(record['article_id'])}, {isolated(record['source'], inside // 3)}",
+    ]
+
+
+def _dead_letter(message: Tailed, width: int) -> list[str]:
+    inside = width - len(_INDENT)
+    said = facts(message)
+    size = "no value" if message.value is None else f"{len(message.value)} bytes"
+    key = f", key {isolated(message.key.decode('utf-8', 'replace'), 40)}" if message.key else ""
+    return [
+        f"dead letter: {isolated(said.get('reason', '?'), 30)} in "
+        f"{isolated(said.get('stage', '?'), 20)}",
+        isolated(said.get("detail", ""), inside),
+        f"{size} from {isolated(said.get('topic', '?'), 30)} "
+        f"{isolated(said.get('partition', '?'), 10)}:{isolated(said.get('offset', '?'), 20)}{key}",
+        excerpt(message.value, inside) if message.value else "",
+    ]
+
+
+def _index(record: Mapping[str, Any]) -> list[str]:
+    if record["kind"] != "decision":
+        return [f"{record['kind']}: generation {record['generation']}"]
+    return [
+        f"{plain(record['verdict'])} by {plain(record['rule'])}, sequence {record['sequence']}, "
+        f"generation {record['generation']}",
+        f"article {plain(record['article_id'])}, revision {record['revision']}",
+        f"story {plain(record['story_id'])}",
+    ]
+
+
+def _raw(message: Tailed, width: int) -> list[str]:
+    inside = width - len(_INDENT)
+    fields = message.record if message.record is not None else _json(message.value)
+    given = {
+        field: next((str(fields[n]) for n in FIELD_NAMES[field] if fields.get(n)), "")
+        for field in ("title", "body", "source", "url")
+    }
+    title = given["title"] or given["body"]
+    size = "no value" if message.value is None else f"{len(message.value)} bytes"
+    return [
+        isolated(title, width) if title else excerpt(message.value, width),
+        _joined(
+            isolated(given["source"], inside // 3) if given["source"] else "",
+            isolated(given["url"], inside // 2) if given["url"] else "",
+            size,
+        ),
+    ]
+
+
+def _json(value: bytes | None) -> dict[str, Any]:
+    try:
+        fields = json.loads(value or b"")
+    except (ValueError, RecursionError):
+        return {}
+    return fields if isinstance(fields, dict) else {}
+
+
+def _joined(*parts: str) -> str:
+    return _SEPARATOR.join(filter(None, parts))
+
+
+def _time(value: object) -> str:
+    return f"{value:%Y-%m-%d %H:%M} UTC" if isinstance(value, datetime) else ""
+
+
+def _bytes(name: str, value: bytes | None) -> dict[str, str | None]:
+    try:
+        return {name: None if value is None else value.decode()}
+    except UnicodeDecodeError:
+        return {f"{name}_base64": base64.b64encode(value or b"").decode()}
+
+
+def _safe(value: Any) -> Any:
+    """`value` of what JSON has; whatever else Avro knows (decimals, dates, …) as its text."""
+    if isinstance(value, Mapping):
+        return {
+            f"{name}_base64" if isinstance(inner, bytes) else str(name): _safe(inner)
+            for name, inner in value.items()
+        }
+    if isinstance(value, (list, tuple)):
+        return [_safe(inner) for inner in value]
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if value is None or isinstance(value, (str, int, float)) else str(value)
+
+
+__all__ = ["WIDTH", "as_object", "as_text", "cut", "excerpt", "facts", "names", "why"]
