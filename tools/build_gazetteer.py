@@ -109,7 +109,7 @@ def read_cities(path: Path, countries: list[tuple[str, ...]]) -> list[tuple[str,
         for record in alias.records[:1]:
             if record.is_country and record.country:
                 codes[" ".join(alias.words)] = record.country
-    known = _known()
+    known = _known() | {match_form(name) for row in countries for name in _names(row)}
     by_hand = {r.entity_id for a in read_aliases([DATA / "places.tsv"]) for r in a.records}
     rows = {}
     with lzma.open(path, "rt", encoding="utf-8", newline="") as file:
@@ -155,6 +155,10 @@ def sounds_like(arabic: str, latin: str) -> bool:
         for at, letter in enumerate(have, 1):
             before, row[at] = row[at], max(row[at], row[at - 1], before + (letter in sounds))
     return row[-1] >= 0.75 * max(len(want), 1) and row[-1] >= 0.6 * max(len(have), 1)
+
+
+def _names(row: tuple[str, ...]) -> list[str]:
+    return [row[2], *(row[3].split(" | ") if row[3] else [])]
 
 
 def _known() -> set[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -69,6 +69,7 @@ _FACILITIES = {
 _OF_COUNTRIES = frozenset({"airport", "university"})  # a "field of Iraq" is no name
 _INTERNATIONAL = match_form("الدولي")
 _ARTICLE = ("ال", "وال", "فال", "بال", "كال", "لل", "ولل", "فلل", "وبال")
+_SON_OF = frozenset({"بن", "ابن", "بنت"})  # فيصل بن سلمان بن عبدالعزيز is not his father
 _NO_NOUNS = _forms("إلى إلا الذي التي الذين اللذين الآن اليوم")
 # The adjective that tells which of a country's towns is meant: "al-Qaim, the Iraqi one".
 _ADJECTIVES = {
@@ -157,6 +158,17 @@ class _Found(NamedTuple):
     record: Record
 
 
+@dataclass(slots=True)
+class _Draft:
+    """What is known of an entity so far; `aliases` are keys, in order of first mention."""
+
+    record: Record
+    mentions: list[Mention] = field(default_factory=list)
+    aliases: dict[str, None] = field(default_factory=dict)
+    in_title: bool = False
+    in_lead: bool = False
+
+
 def entities(article: Article, gazetteer: Gazetteer) -> Article:
     """The article with its entities, in the order in which they are first named.
 
@@ -207,7 +219,9 @@ def _candidates(
             if len(alias.words) == 1 and alias.words[0][-1] == "ه" and not trust:
                 # The match layer spells جدة, the town, like جده, "his grandfather".
                 trust = "?" if text[start:end].rstrip(_MARKS)[-1:] == "ه" else ""
-            yield _Candidate(layer, hit, start, end, alias.records, trust)
+            candidate = _Candidate(layer, hit, start, end, alias.records, trust)
+            if alias.records[0].type != "PER" or candidate.before not in _SON_OF:
+                yield candidate
 
 
 def _is_quoted(text: str, start: int, end: int) -> bool:
@@ -405,42 +419,37 @@ def _abbreviates(short: str, long: str) -> bool:
 def _collect(article: Article, found: list[_Found]) -> tuple[Entity, ...]:
     """Mentions joined to entities, both in reading order."""
     display = article.display
-    lead_end = display.body.text.find("\n")
-    mentions: dict[str, list[tuple[Mention, _Found]]] = {}
-    records: dict[str, Record] = {}
+    lead = display.body.text.partition("\n")[0]
     placed = []
     for name in found:
-        field = name.passage.field
-        start, end = name.passage.offsets.span(name.start, name.end)
-        raw = article.raw_title if field == "raw_title" else article.raw_body
-        placed.append((Mention(field, start, end, raw[start:end]), name))
+        passage = name.passage
+        start, end = passage.offsets.span(name.start, name.end)
+        raw = article.raw_title if passage.field == "raw_title" else article.raw_body
+        placed.append((Mention(passage.field, start, end, raw[start:end]), name))
     placed.sort(key=lambda pair: (pair[0].field != "raw_title", pair[0].start))
+
+    drafts: dict[str, _Draft] = {}
     for mention, name in placed:
-        records.setdefault(name.record.entity_id, name.record)
-        mentions.setdefault(name.record.entity_id, []).append((mention, name))
-
-    def in_lead(name: _Found) -> bool:
-        if name.passage is display.standfirst:
-            return True
-        return name.passage is display.body and (lead_end < 0 or name.start < lead_end)
-
+        draft = drafts.setdefault(name.record.entity_id, _Draft(name.record))
+        draft.mentions.append(mention)
+        draft.aliases[name.passage.text[name.start : name.end]] = None
+        draft.in_title |= name.passage is display.title
+        draft.in_lead |= name.passage is display.standfirst or (
+            name.passage is display.body and name.start < len(lead)
+        )
     return tuple(
         Entity(
             entity_id=entity_id,
-            type=records[entity_id].type,
-            name=records[entity_id].name,
-            aliases=tuple(dict.fromkeys(n.passage.text[n.start : n.end] for _, n in named)),
-            mentions=tuple(mention for mention, _ in named),
-            salience=_salience(
-                any(n.passage is display.title for _, n in named),
-                any(in_lead(n) for _, n in named),
-                len(named),
-            ),
-            country=records[entity_id].country,
-            latitude=records[entity_id].latitude,
-            longitude=records[entity_id].longitude,
+            type=draft.record.type,
+            name=draft.record.name,
+            aliases=tuple(draft.aliases),
+            mentions=tuple(draft.mentions),
+            salience=_salience(draft.in_title, draft.in_lead, len(draft.mentions)),
+            country=draft.record.country,
+            latitude=draft.record.latitude,
+            longitude=draft.record.longitude,
         )
-        for entity_id, named in mentions.items()
+        for entity_id, draft in drafts.items()
     )
 
 

@@ -5,7 +5,7 @@ aliases in a text of the match layer. What a found name means in its article is 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, NamedTuple, cast
@@ -97,10 +97,10 @@ def with_proclitics(word: str) -> Iterator[tuple[str, str]]:
 
 
 class _Reading(NamedTuple):
-    """What a word may begin: an alias behind proclitics. `tail` are its other words."""
+    """What a word may begin: an alias behind proclitics. `rest` are its words after the second."""
 
     length: int
-    tail: list[str]
+    rest: list[str]
     clitic: str
     alias: Alias
 
@@ -109,16 +109,22 @@ class Gazetteer:
     """The aliases of every known entity, by each form that their first word may have in a text."""
 
     def __init__(self, aliases: Iterable[Alias]) -> None:
-        forms: dict[str, list[_Reading]] = {}
+        # By first word, the names of one word; by the first two, longer ones, the longest first.
+        self._words: dict[str, _Reading | None] = {}
+        self._pairs: dict[tuple[str, str], list[_Reading]] = {}
         for alias in aliases:
-            tail = list(alias.words[1:])
-            for clitic, form in with_proclitics(alias.words[0]):
-                reading = _Reading(len(alias.words), tail, clitic, alias)
-                forms.setdefault(form, []).append(reading)
-        for readings in forms.values():
-            # The longest name first; of two of one length, the one that takes fewer letters off.
+            head, *tail = alias.words
+            for clitic, form in with_proclitics(head):
+                reading = _Reading(len(alias.words), tail[1:], clitic, alias)
+                if tail:
+                    self._words.setdefault(form, None)
+                    self._pairs.setdefault((form, tail[0]), []).append(reading)
+                else:
+                    known = self._words.get(form)
+                    if known is None or len(clitic) < len(known.clitic):
+                        self._words[form] = reading
+        for readings in self._pairs.values():
             readings.sort(key=lambda reading: (-reading.length, len(reading.clitic)))
-        self._forms: Mapping[str, list[_Reading]] = forms
 
     @classmethod
     def load(cls) -> Gazetteer:
@@ -129,15 +135,15 @@ class Gazetteer:
         """Known names among the words `[first, last)`, in reading order: the longest at each place,
         none overlapping another.
         """
-        forms = self._forms
+        known = self._words
         last = len(words) if last is None else last
         hits: list[Hit] = []
         end = first
-        for at in [at for at in range(first, last) if words[at] in forms]:
+        for at in [at for at in range(first, last) if words[at] in known]:
             hit = self._longest(words, at, last) if at >= end else None
             if hit and hit.alias.skip:  # the name behind its head may be part of a longer one
                 inner = at + hit.alias.skip
-                longer = self._longest(words, inner, last) if words[inner] in forms else None
+                longer = self._longest(words, inner, last)
                 hit = longer if longer and longer.last > hit.last else hit
             if hit:
                 hits.append(hit)
@@ -145,10 +151,14 @@ class Gazetteer:
         return hits
 
     def _longest(self, words: list[str], first: int, last: int) -> Hit | None:
-        for length, tail, clitic, alias in self._forms[words[first]]:
-            if length == 1 or words[first + 1 : min(first + length, last)] == tail:
-                return Hit(first, first + length, clitic, alias)
-        return None
+        if first + 1 < last:
+            for length, rest, clitic, alias in self._pairs.get(
+                (words[first], words[first + 1]), ()
+            ):
+                if words[first + 2 : min(first + length, last)] == rest:
+                    return Hit(first, first + length, clitic, alias)
+        reading = self._words.get(words[first])
+        return Hit(first, first + 1, reading.clitic, reading.alias) if reading else None
 
 
 def read_aliases(paths: Iterable[Path]) -> list[Alias]:
