@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from pipelines.offsets import OffsetMap
 from pipelines.records import Article, Decision, Display, Entity, Passage
+from pipelines.stages.clean import clean
 from pipelines.stages.entities import entities
 from pipelines.stages.gazetteer import DATA, TABLES, Gazetteer, read_aliases
 from pipelines.stages.normalize import normalize
@@ -224,6 +225,25 @@ def test_title_found_in_the_body():
     read = entities(normalize(Article("a", raw_body=raw, display=display)), GAZETTEER).entities
     spans = [(e.mentions[0].field, e.mentions[0].start, e.mentions[0].end) for e in read]
     assert spans == [("raw_body", 0, 4), ("raw_body", 14, 19)]
+
+
+def test_page_as_it_arrives():
+    """Through the real layers: a page with its headline twice, odd spaces, marks and harakat."""
+    raw = (
+        "قسد تتقدم نحو البوكمال\r\n\r\nقسد تتقدم  نحو البوكمال\r\n\u00a0\r\n"
+        'اتجهت "قوات\u00a0سورية الديمقراطية" (قسد) من مدينة دير\u200f الزّور إلى البُوكمال، '
+        "وفق بيان صدر أمس عن المتحدث باسمها، ثم عادت قوة منها للحسكة بعد يومين من المعارك.\r\n"
+    )
+    read = entities(normalize(clean(Article("a", raw_body=raw))), GAZETTEER).entities
+    spans = [(m.start, m.end) for e in read for m in e.mentions]
+    assert all(raw[m.start : m.end] == m.text for e in read for m in e.mentions)
+    assert len(spans) == len(set(spans))
+    assert {e.entity_id: len(e.mentions) for e in read} == {
+        "org:sdf": 3,
+        "loc:sy/abu-kamal": 2,
+        "loc:sy/deir-ez-zor": 1,
+        "loc:sy/hasakah": 1,
+    }
 
 
 def test_salience_grows_with_mentions():
