@@ -103,7 +103,12 @@ def main() -> None:
     for stage, total in seconds.items():
         print(f"{stage}: {total / len(articles) * 1e6:.0f} µs an article")
     held = index.memory_bytes()
-    print(f"index: {len(index)} living stories, {held / len(articles):.0f} bytes an article")
+    start_of_window = articles[-1].ingested_at - index.window_ms
+    remembered = sum(article.ingested_at > start_of_window for article in articles)
+    print(
+        f"index: {remembered} articles in {len(index)} living stories, "
+        f"{held / remembered:.0f} bytes an article"
+    )
 
     if options.errors:
         for pair in pairs:

@@ -85,8 +85,9 @@ def _ngrams(prefix: _U64, inverse: _U64, starts: _Positions, ends: _Positions, n
 def _distinct(hashes: _U64) -> _U64:
     """Sorted and without repetition (numpy's own `unique` takes four times as long)."""
     ordered = np.sort(hashes)
-    distinct: _U64 = ordered[np.append(True, ordered[1:] != ordered[:-1])]
-    return distinct
+    first = np.ones(len(ordered), dtype=np.bool_)
+    np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
+    return ordered[first]
 
 
 def _sketch(shingles: _U64) -> bytes:
@@ -114,7 +115,8 @@ def fingerprint_text(text: str) -> Fingerprint:
     ends = np.flatnonzero(codes == _SPACE)
     if len(ends) < MIN_WORDS:
         return Fingerprint(words=len(ends))
-    starts = np.append(0, ends[:-1] + 1)
+    starts = np.zeros_like(ends)
+    np.add(ends[:-1], 1, out=starts[1:])
     powers, inverse = _powers(1 << len(codes).bit_length())
     prefix = np.zeros(len(codes) + 1, dtype=np.uint64)
     np.cumsum(codes * powers[: len(codes)], out=prefix[1:])

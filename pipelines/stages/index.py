@@ -168,7 +168,7 @@ class Index:
         self.clock = max(self.clock, now)
         heap = self._expiries
         while heap and heap[0] >> _SLOT_BITS <= self.clock:
-            self._end(heappop(heap))
+            self._end_expired(heappop(heap))
         # Articles are looked at by their own time in `known`: clearing them away can wait.
         if self.clock - self._pruned > self.window_ms >> 8:
             self._pruned = self.clock
@@ -290,26 +290,18 @@ class Index:
     def _place(self, entry: Mapping[str, Any], key: bytes, old: int) -> int:
         """Give the article's text its place among the texts: a slot, or `NONE`.
 
-        The newest revision takes the place of the one before it, which stood in slot `old`.
+        The newest revision takes the place of the one before it, which stood in slot `old`. A
+        leader's representative stood for the earlier text and ends with it.
         """
-        longer = NONE
         if old != NONE:
-            leader = int(self._leaders[old])
-            if leader == old:
-                longer = int(self._representatives[old])
-                self._stories -= 1
-            else:
-                self._representatives[leader] = NONE
-            self._kill(old)
+            self._end(old)
         if entry["story_id"] == entry["article_id"]:
             slot = self._new_slot(entry, key)
             self._leaders[slot] = slot
-            self._representatives[slot] = longer
-            if longer != NONE:
-                self._leaders[longer] = slot
+            self._representatives[slot] = NONE
             self._stories += 1
             while self._stories > self.max_stories:
-                self._end(heappop(self._expiries))
+                self._end_expired(heappop(self._expiries))
             return slot
         leader = self.leader(entry["story_id"])
         if (
@@ -357,26 +349,23 @@ class Index:
         self._leaders = _longer(self._leaders, more)
         self._representatives = _longer(self._representatives, more)
 
-    def _kill(self, slot: int) -> None:
+    def _end_expired(self, expiry: int) -> None:
+        """End the text that this item of the heap stands for, unless it has ended already."""
+        slot = expiry & _SLOT_MASK
+        if self._owners[slot] is not None and self._expires[slot] == expiry >> _SLOT_BITS:
+            self._end(slot)
+
+    def _end(self, slot: int) -> None:
+        """End a living text; a leader ends its story and takes its representative along."""
         self._owners[slot] = None
         self._dead += 1
-
-    def _end(self, expiry: int) -> None:
-        """End the text that this item of the heap stands for, unless it has ended or moved.
-
-        A leader takes its representative along.
-        """
-        slot = expiry & _SLOT_MASK
-        if self._owners[slot] is None or self._expires[slot] != expiry >> _SLOT_BITS:
-            return
-        self._kill(slot)
         leader = int(self._leaders[slot])
         if leader != slot:
             self._representatives[leader] = NONE
             return
         self._stories -= 1
         if self._representatives[slot] != NONE:
-            self._kill(int(self._representatives[slot]))
+            self._end(int(self._representatives[slot]))
 
     # --- articles ---
 
