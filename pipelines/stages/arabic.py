@@ -56,7 +56,7 @@ def display_text(raw: str) -> tuple[str, OffsetMap]:
     if "\r\n" in raw:
         keep[:-1] &= (source[:-1] != 0x0D) | (source[1:] != _LINE)
     codes, text, offsets = _compressed(codes, keep)
-    if _FORM.search(text):
+    if len(codes) and codes.max() >= _FORM_RANGES[0][0] and _FORM.search(text):
         text, offsets = _rewritten(text, offsets, _FORM, _letters_of_form)
         codes = _encode(text)
     if not unicodedata.is_normalized("NFC", text):
@@ -286,7 +286,7 @@ def _display_table(assigned: list[tuple[str, str]]) -> Codes:
     return table
 
 
-def _foreign_table(assigned: list[tuple[str, str]]) -> Codes:
+def _foreign_table(assigned: list[tuple[str, str]], changes: dict[int, str]) -> Codes:
     table = np.arange(0x110000, dtype=np.uint32)
     for area in _PRIVATE_USE:
         table[area] = 0
@@ -296,10 +296,8 @@ def _foreign_table(assigned: list[tuple[str, str]]) -> Codes:
             table[point] = _SPACE
         elif category in ("Cc", "Cf") or point in _EMOJI_MARKS:
             table[point] = 0
-        elif point > 0x7F or category == "Lu":
-            folded = _nfkc_casefold(character)
-            if len(folded) == 1:
-                table[point] = ord(folded)
+        elif len(folded := changes.get(point, "")) == 1:
+            table[point] = ord(folded)
     return table
 
 
@@ -333,25 +331,26 @@ def _joining(assigned: list[tuple[str, str]]) -> set[int]:
     }
 
 
-def _unstable(assigned: list[tuple[str, str]]) -> set[int]:
-    """Characters that some normalization or case folding changes."""
-    return {ord(character) for character, _ in assigned if _nfkc_casefold(character) != character}
+def _changes(assigned: list[tuple[str, str]]) -> dict[int, str]:
+    """What normalization and case folding make of the characters that they change."""
+    folded = ((character, _nfkc_casefold(character)) for character, _ in assigned)
+    return {ord(character): to for character, to in folded if to != character}
 
 
 _ASSIGNED = _assigned()
 _DISPLAY = _display_table(_ASSIGNED)
-_FOREIGN = _foreign_table(_ASSIGNED)
+_CHANGES = _changes(_ASSIGNED)
+_FOREIGN = _foreign_table(_ASSIGNED, _CHANGES)
 _MATCH = _match_table(_ASSIGNED, _FOREIGN)
 _FORM = re.compile(f"[{''.join(f'{chr(low)}-{chr(high)}' for low, high in _FORM_RANGES)}]")
 _JOINING_POINTS = _joining(_ASSIGNED)
-_CHANGING = _unstable(_ASSIGNED)
 # What table lookups leave to be folded into more than one character: ß, ŉ, ½.
 _EXPANDS = np.zeros(0x110000, dtype=bool)
-_EXPANDS[[point for point in _CHANGING if len(_nfkc_casefold(chr(point))) > 1]] = True
+_EXPANDS[[point for point, folded in _CHANGES.items() if len(folded) > 1]] = True
 # With the character before it, a stretch that normalizes by itself: marks, or one that changes
 # alone and the marks on it. All characters beyond the BMP count as marks, which only makes some
 # stretches longer: hundreds of ranges there would slow every search down.
 _ASTRAL = r"\U00010000-\U0010ffff"
 _JOINING = _span_class(point for point in _JOINING_POINTS if point < 0x10000) + _ASTRAL
-_UNSTABLE = _span_class(point for point in _CHANGING - _JOINING_POINTS if point < 0x10000)
+_UNSTABLE = _span_class(point for point in _CHANGES.keys() - _JOINING_POINTS if point < 0x10000)
 _SEGMENT = re.compile(f"(?P<joining>[{_JOINING}])[{_JOINING}]*|[{_UNSTABLE}][{_JOINING}]*")

@@ -143,7 +143,15 @@ class _Page:
 
 
 def _line_spans(text: str) -> list[tuple[int, int]]:
-    return [match.span() for match in re.finditer(r"[^\n]+", text)]
+    """The lines that are not empty, `[start, end)`."""
+    spans = []
+    start = 0
+    for line in text.split("\n"):
+        end = start + len(line)
+        if line:
+            spans.append((start, end))
+        start = end + 1
+    return spans
 
 
 def _words(text: str) -> int:
