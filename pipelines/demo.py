@@ -15,8 +15,10 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
@@ -27,7 +29,7 @@ from pipelines.local import LocalError, Services
 from pipelines.producers import files, samples
 from pipelines.settings import Settings
 from pipelines.show import WIDTH, excerpt, facts, names, why
-from pipelines.terminal import isolated
+from pipelines.terminal import cut, isolated, plain
 
 # Seconds without anything coming out, all being sent, after which something must be wrong.
 _PATIENCE_S = 30.0
@@ -35,10 +37,16 @@ _PATIENCE_S = 30.0
 _LINE_S = 5.0
 # Columns of the first column, which says what became of an article.
 _LABEL = 13
+# Columns of an outlet's name, in the stream and in the summary.
+_OUTLET, _NAME = 20, 30
+_LABELS = {
+    "new": ("story", "bold green"),
+    "duplicate": ("held back", "yellow"),
+}
 # The widest line: longer ones are hard to follow.
 _WIDEST = 140
-# Stories, members of one story, and entities in the summary.
-_STORIES, _MEMBERS, _ENTITIES = 8, 8, 10
+# Stories in the summary: it fits on one screen.
+_STORIES = 6
 
 Messages = Iterator[tuple[bytes | None, bytes | None]]
 
@@ -110,11 +118,11 @@ class _Task(threading.Thread):
 
 @dataclass
 class _Story:
-    """A story as it forms: its articles with what became of each."""
+    """A story as it forms: `outlets` holds one for each of its articles."""
 
     number: int
     title: str
-    members: list[tuple[dict[str, Any], str]] = field(default_factory=list)
+    outlets: list[str] = field(default_factory=list)
 
 
 class _Play:
@@ -138,7 +146,7 @@ class _Play:
         self._heard = 0.0
         self._told = 0.0
         self._stories: dict[str, _Story] = {}
-        self._entities: Counter[tuple[str, str]] = Counter()
+        self._entities: Counter[str] = Counter()
         self._reasons: Counter[str] = Counter()
         self._waiting: list[tuple[int, int, dict[str, Any]]] = []
         self._next = 1
@@ -252,42 +260,35 @@ class _Play:
         story = self._stories.get(record["story_id"])
         if story is None:
             title = record["title"] or record.get("standfirst") or record.get("body") or "–"
-            story = _Story(len(self._stories) + 1, title)
-            self._stories[record["story_id"]] = story
-        held_back = record["verdict"] == "duplicate"
-        reason = why(record) if held_back or record["verdict"] != "new" else "opened the story"
-        story.members.append((record, reason))
-        for entity in record.get("entities", ()):
-            self._entities[entity["type"], entity["name"]] += 1
+            story = self._stories[record["story_id"]] = _Story(len(self._stories) + 1, title)
+        verdict = record["verdict"]
+        opened = verdict == "new"
+        story.outlets.append(record["source"])
+        self._entities.update(entity["name"] for entity in record.get("entities", ()))
+        label, style = _LABELS.get(verdict, (verdict, "bold cyan"))
         inside = self._width - _LABEL
-        title = isolated(record["title"] or story.title, inside)
-        outlet = isolated(record["source"] or "–", 24)
-        if held_back:
-            self._line("held back", "yellow", title)
-            beginning = f"{outlet} · as story {story.number}, "
-            self._under(f"{beginning}{reason}")
-            return
-        label = f"story {story.number}" if record["verdict"] == "new" else record["verdict"]
-        self._line(label, "bold green" if record["verdict"] == "new" else "bold cyan", title)
-        if record["verdict"] != "new":
-            self._under(f"{outlet} · of story {story.number}, {reason}")
+        self._line(
+            f"story {story.number}" if opened else label,
+            style,
+            isolated(record["title"] or story.title, inside),
+        )
+        outlet = f"{isolated(record['source'] or '–', _OUTLET)} · "
+        if opened:
+            language = "" if record["language"] == "ar" else f"{plain(record['language'])} · "
+            room = inside - cell_len(outlet + language)
+            self._under((outlet + language + names(record["entities"], room)).removesuffix(" · "))
         else:
-            language = "" if record["language"] == "ar" else f"{record['language']} · "
-            found = names(record["entities"], inside - 24 - len(language) - 3)
-            self._under(f"{outlet} · {language}{found}".removesuffix(" · "))
-        for other in record["related"]:
-            known = self._stories.get(other["article_id"])
-            if known:
+            self._under(f"{outlet}story {story.number}: {why(record)}")
+        for other in record.get("related", ()):
+            if known := self._stories.get(other["article_id"]):
                 relation = other["relation"].replace("_", " ")
-                self._under(
-                    f"{relation} story {known.number} (containment "
-                    f"{other['containment']:.2f}): not the same, both are published"
-                )
+                self._under(f"{relation} story {known.number}, which stays its own")
 
     def _dead_letter(self, said: dict[str, str], value: bytes | None) -> None:
         self._reasons[said["reason"]] += 1
         inside = self._width - _LABEL
-        self._line("dead letter", "bold red", f"{said['reason']}: {said['detail']}"[:inside])
+        text = cut(plain(f"{said['reason']}: {said['detail']}"), inside)
+        self._line("dead letter", "bold red", text)
         if value:
             self._under(excerpt(value, inside))
 
@@ -308,55 +309,64 @@ class _Play:
         )
 
     def summary(self) -> None:
-        """What came of it all, and what to type next."""
-        self._console.print()
+        """What came of it all, on one screen, and what to type next."""
+        told = [story for story in self._stories.values() if len(story.outlets) > 1]
+        if told:
+            self._heading(f"{len(self._stories)} stories, {len(told)} told more than once:")
+            told.sort(key=lambda story: (-len(story.outlets), story.number))
+            for story in told[:_STORIES]:
+                label = f"{len(story.outlets):>3} × story {story.number}: "
+                self._item(label + isolated(story.title, self._width - len(label) - 2))
+                self._item(" " * 6 + _listed(Counter(story.outlets), self._width - 8))
+            if len(told) > _STORIES:
+                self._item(f"    and {len(told) - _STORIES} more")
+        if self._entities:
+            self._heading("Named in most articles:")
+            self._item(_listed(self._entities, self._width - 2))
+        if self._reasons:
+            self._heading("Dead letters, each kept whole with its reason:")
+            self._item(_listed(self._reasons, self._width - 2))
         self._heading(self._counts().strip())
         if self._latencies:
-            slowest = sorted(self._latencies)[int(len(self._latencies) * 0.99)]
-            self._under_heading(
-                f"from sending to reading the result: half within "
-                f"{statistics.median(self._latencies) * 1000:.0f} ms, 99 % within "
-                f"{slowest * 1000:.0f} ms"
+            ninth = sorted(self._latencies)[int(len(self._latencies) * 0.9)]
+            self._item(
+                "from sending an article to reading its result: half within "
+                f"{statistics.median(self._latencies) * 1000:.0f} ms, nine in ten within "
+                f"{ninth * 1000:.0f} ms"
             )
         if self._first_shown is not None:
-            self._under_heading(
-                f"first article shown after {self._first_shown - self._program_began:.1f} s"
-            )
-        self._told_stories()
-        if self._entities:
-            self._heading("Most named, by number of articles")
-            for (kind, name), count in self._entities.most_common(_ENTITIES):
-                self._under_heading(f"{count:>4}  {kind:<4} {isolated(name, 40)}")
-        if self._reasons:
-            self._heading("Dead letters, kept whole with the reason")
-            for reason, count in self._reasons.most_common():
-                self._under_heading(f"{count:>4}  {reason}")
-        khabar = "khabar" if shutil.which("khabar") else f"{sys.executable} -m pipelines"
-        self._heading("Next")
-        for command, does in (
-            ("process YOUR-FILES --out result", "the same over your files, into Avro files"),
-            ("demo YOUR-FILES", "watch your own files"),
+            self._item(f"first article shown after {self._first_shown - self._program_began:.1f} s")
+        self._heading("Next:")
+        khabar = _command()
+        for arguments, does in (
+            ("demo YOUR-FILES", "watch articles of yours"),
+            ("process YOUR-FILES --out result", "the same without Kafka, into Avro files"),
             ("up", "Kafka and the registry to work with"),
         ):
-            self._under_heading(f"{khabar} {command:<34} {does}")
-
-    def _told_stories(self) -> None:
-        told = [story for story in self._stories.values() if len(story.members) > 1]
-        told.sort(key=lambda story: (-len(story.members), story.number))
-        if told:
-            self._heading(
-                f"{len(self._stories)} stories; told more than once: {len(told)}, the largest"
-            )
-        inside = self._width - 6
-        for story in told[:_STORIES]:
-            self._under_heading(f"story {story.number}: {isolated(story.title, inside - 12)}")
-            for record, reason in story.members[:_MEMBERS]:
-                self._under_heading(f"    {isolated(record['source'] or '–', 30)} · {reason}")
-            if len(story.members) > _MEMBERS:
-                self._under_heading(f"    and {len(story.members) - _MEMBERS} more")
+            self._item(f"{khabar} {arguments:<32} {does}")
 
     def _heading(self, text: str) -> None:
-        self._console.print(Text(text, style="bold"))
+        self._console.print(Text(f"\n{text}", style="bold"))
 
-    def _under_heading(self, text: str) -> None:
+    def _item(self, text: str) -> None:
         self._console.print(Text(f"  {text}"))
+
+
+def _listed(counts: Counter[str], cells: int) -> str:
+    """The most frequent of `counts`, each with its number above one, that fit in `cells`."""
+    line = ""
+    for name, count in counts.most_common():
+        each = f"{isolated(name or '–', _NAME)}{f' ×{count}' * (count > 1)}"
+        longer = f"{line}, {each}" if line else each
+        if cell_len(longer) > cells:
+            break
+        line = longer
+    return line
+
+
+def _command() -> str:
+    """How the user's shell finds `khabar`: by name, else beside this Python (`make demo`)."""
+    beside = Path(sys.executable).with_name("khabar")
+    if shutil.which("khabar") or not beside.exists():
+        return "khabar"
+    return str(beside.relative_to(Path.cwd()) if beside.is_relative_to(Path.cwd()) else beside)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,7 +14,7 @@ from rich.cells import cell_len
 from pipelines import schemas
 from pipelines.kafka.tail import Tailed
 from pipelines.stages.decode import FIELD_NAMES
-from pipelines.terminal import cut, isolated, plain
+from pipelines.terminal import isolated, plain
 
 # Columns of a line when nobody says how many there are.
 WIDTH = 100
@@ -25,35 +25,32 @@ _EXCERPT_BYTES = 4 * WIDTH
 _WHY = {
     "exact": "the same text",
     "same-content": "the same article again",
+    "same-id": "a new version of the article",
     "jaccard": "nearly the same text",
     "jaccard-late": "nearly the same text, days later",
 }
+# Rules that compared no texts by their measure.
+_BY_IDENTITY = frozenset({"exact", "same-content"})
 
 
 def as_text(message: Tailed, width: int = WIDTH) -> str:
-    """One record as a few lines of at most `width` columns, and a blank one after them.
+    """One record as a few lines of about `width` columns, and a blank one after them.
 
     Whatever the message holds, it stays in its place: see `terminal.isolated`.
     """
     kind = message.topic.rpartition(".")[2]
-    record = message.record
     if kind == schemas.DEAD_LETTERS:
         lines = _dead_letter(message, width)
     elif kind == schemas.RAW:
         lines = _raw(message, width)
-    elif record is None:
-        lines = [f"{kind}: not a record of ours", excerpt(message.value, width - len(_INDENT))]
-    elif kind == schemas.ARTICLES:
-        lines = _article(record, width)
-    elif kind == schemas.DUPLICATES:
-        lines = _duplicate(record, width)
-    elif kind == schemas.ENTITIES:
-        lines = _entity(record, width)
-    elif kind == schemas.INDEX:
-        lines = _index(record)
+    elif message.record is None:
+        lines = [excerpt(message.value, width)]
     else:
-        lines = [isolated(json.dumps(_safe(record), ensure_ascii=False), width)]
-    where = f"{message.topic} {message.partition}:{message.offset}"
+        try:
+            lines = _LINES[kind](message.record, width)
+        except (KeyError, TypeError, ValueError):  # a topic or a record of somebody else's
+            lines = [isolated(json.dumps(_safe(message.record), ensure_ascii=False), width)]
+    where = f"{plain(message.topic)} {message.partition}:{message.offset}"
     return f"\n{_INDENT}".join([*filter(None, lines), where]) + "\n"
 
 
@@ -87,17 +84,12 @@ def facts(message: Tailed) -> dict[str, str]:
 
 
 def why(record: Mapping[str, Any]) -> str:
-    """In words, why an article is held to be the same as another: the rule and its measures."""
+    """In words, why an article is held to be the same as another: the rule, and how alike."""
     rule = str(record.get("rule"))
-    said = _WHY.get(rule, plain(rule))
-    if rule in ("exact", "same-content"):
+    said, jaccard = _WHY.get(rule, plain(rule)), record.get("jaccard")
+    if rule in _BY_IDENTITY or jaccard is None:
         return said
-    measures = [
-        f"{name} {record[name]:.2f}"
-        for name in ("jaccard", "containment")
-        if isinstance(record.get(name), float)
-    ]
-    return f"{said} ({', '.join(measures)})" if measures else said
+    return f"{said}, jaccard {jaccard:.2f}"
 
 
 def names(entities: Iterable[Mapping[str, Any]], cells: int) -> str:
@@ -142,7 +134,7 @@ def _article(record: Mapping[str, Any], width: int) -> list[str]:
         names(found, inside),
         f"story {plain(record['story_id'])}",
         f"article {plain(record['article_id'])}, revision {record['revision']}",
-        why(record) if record.get("matched") else "",
+        _against(record) if record.get("matched") else "",
         *related,
     ]
 
@@ -156,9 +148,16 @@ def _duplicate(record: Mapping[str, Any], width: int) -> list[str]:
             isolated(record["outlet"], inside // 3) if record.get("outlet") else "",
             _time(record.get("published_at")),
         ),
-        why(record),
-        f"as {plain(record['matched'])}, story {plain(record['story_id'])}",
+        _against(record),
+        f"story {plain(record['story_id'])}",
+        f"article {plain(record['article_id'])}, revision {record['revision']}",
     ]
+
+
+def _against(record: Mapping[str, Any]) -> str:
+    contained = record.get("containment")
+    measured = "" if contained is None else f", containment {contained:.2f}"
+    return f"{why(record)}{measured}: of {plain(record['matched'])}"
 
 
 def _entity(record: Mapping[str, Any], width: int) -> list[str]:
@@ -169,7 +168,7 @@ def _entity(record: Mapping[str, Any], width: int) -> list[str]:
         _joined(
             plain(record["entity_id"]),
             plain(record.get("country") or ""),
-            f"{latitude:.2f}, {longitude:.2f}" if latitude is not None and longitude else "",
+            f"{latitude:.2f}, {longitude:.2f}" if None not in (latitude, longitude) else "",
             f"salience {record['salience']:.2f}",
         ),
         f"as {isolated(' / '.join(record['aliases']), inside - 3)}" if record["aliases"] else "",
@@ -192,7 +191,7 @@ def _dead_letter(message: Tailed, width: int) -> list[str]:
     ]
 
 
-def _index(record: Mapping[str, Any]) -> list[str]:
+def _index(record: Mapping[str, Any], width: int) -> list[str]:
     if record["kind"] != "decision":
         return [f"{record['kind']}: generation {record['generation']}"]
     return [
@@ -201,6 +200,14 @@ def _index(record: Mapping[str, Any]) -> list[str]:
         f"article {plain(record['article_id'])}, revision {record['revision']}",
         f"story {plain(record['story_id'])}",
     ]
+
+
+_LINES: Mapping[str, Callable[[Mapping[str, Any], int], list[str]]] = {
+    schemas.ARTICLES: _article,
+    schemas.DUPLICATES: _duplicate,
+    schemas.ENTITIES: _entity,
+    schemas.INDEX: _index,
+}
 
 
 def _raw(message: Tailed, width: int) -> list[str]:
@@ -261,6 +268,3 @@ def _safe(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value if value is None or isinstance(value, (str, int, float)) else str(value)
-
-
-__all__ = ["WIDTH", "as_object", "as_text", "cut", "excerpt", "facts", "names", "why"]
