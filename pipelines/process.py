@@ -62,10 +62,14 @@ def process(
         stack.callback(_edges.clear)
         use_index(_JOB, Index(window_ms=settings.window_ms))
         stack.callback(forget_index, _JOB)
-        with in_process_pipeline() as pipeline:
-            begin = pipeline | "Begin" >> beam.Impulse()
-            messages_out = build(begin | "Read" >> beam.ParDo(_Read(_JOB)), plan)
-            messages_out | "Write" >> beam.ParDo(_Write(_JOB))
+        try:
+            with in_process_pipeline() as pipeline:
+                begin = pipeline | "Begin" >> beam.Impulse()
+                messages_out = build(begin | "Read" >> beam.ParDo(_Read(_JOB)), plan)
+                messages_out | "Write" >> beam.ParDo(_Write(_JOB))
+        except UsageError as error:
+            # Beam adds its own words to what a file's reader says.
+            raise UsageError(str(error).partition(" [while running")[0]) from None
         return sink.counts
 
 

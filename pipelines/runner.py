@@ -47,4 +47,3 @@ def metrics_do_not_nest() -> Iterator[None]:
 def quiet_beam() -> None:
     """Beam repeats every error at several levels with its internals; ours are told once."""
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
-    logging.getLogger("root").setLevel(logging.ERROR)

@@ -442,28 +442,42 @@ class Job:
         if len(self._consumer.partitions_for_topic(self.settings.topic(schemas.RAW))) > len(ends):
             self._assign()
 
+    def _superseded(self) -> Superseded:
+        return Superseded(
+            f"Another instance of group {self.settings.group} has taken over; this one ends."
+        )
+
+    def _outage(self, error: KafkaError) -> Outage:
+        return Outage(
+            f"Kafka at {self.settings.bootstrap_servers} is away ({type(error).__name__}: {error}). "
+            "Nothing is lost: the next start goes on at the last commit."
+        )
+
     @contextmanager
     def _guard(self) -> Iterator[None]:
         """Turns what Kafka's client raises into what the operator can act on, and keeps it."""
         try:
             yield
-        except (*_FENCED, Superseded):
-            self.failure = Superseded(
-                f"Another instance of group {self.settings.group} has taken over; this one ends."
-            )
+        except Superseded:
+            self.failure = self._superseded()
         except (AuthorizationError, SaslAuthenticationFailedError) as error:
             self.failure = UsageError(
                 f"Kafka at {self.settings.bootstrap_servers} refuses us ({type(error).__name__}). "
                 "Check user, password and rights in --kafka-config or KHABAR_KAFKA_…"
             )
         except KafkaError as error:
-            self.failure = Outage(
-                f"Kafka at {self.settings.bootstrap_servers} is away ({type(error).__name__}: "
-                f"{error}). Nothing is lost: the next start goes on at the last commit."
-            )
+            self.failure = self._superseded() if _is_fenced(error) else self._outage(error)
         else:
             return
         raise self.failure
+
+
+def _is_fenced(error: BaseException) -> bool:
+    """Whether a fenced producer is behind it: kafka-python wraps the first error in later ones."""
+    return isinstance(error, _FENCED) or any(
+        isinstance(inner, BaseException) and _is_fenced(inner)
+        for inner in (*error.args, error.__cause__)
+    )
 
 
 def _within(seconds: float, call: Callable[[], Any]) -> None:

@@ -6,6 +6,7 @@ import gzip
 import json
 import lzma
 import sys
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,7 @@ class FileMessage:
     file: str
     number: int
     key: bytes | None
-    value: bytes
+    value: bytes | None
 
 
 def find(inputs: Iterable[str]) -> list[Path | str]:
@@ -74,7 +75,7 @@ def read(files: Iterable[Path | str]) -> Iterator[FileMessage]:
                 opener = _OPENERS.get(file.suffix, open)
                 with opener(file, "rb") as stream:
                     yield from _lines(str(file), stream)
-        except (OSError, EOFError, lzma.LZMAError) as error:
+        except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
             raise UsageError(f"{file} cannot be read to its end: {error}.") from None
 
 
@@ -86,13 +87,17 @@ def message_key(value: bytes) -> bytes | None:
         return None
     if not isinstance(fields, dict):
         return None
-    for field in ("url", "id"):
-        for name in FIELD_NAMES[field]:
-            given = fields.get(name)
-            if isinstance(given, str) and given.strip():
-                key = (canonical_url(given) if field == "url" else None) or given
-                return key.encode("utf-8", "replace")
-    return None
+    url, id_ = (
+        next((str(fields[name]) for name in FIELD_NAMES[field] if _names(fields.get(name))), "")
+        for field in ("url", "id")
+    )
+    # As for article_id: a site's root, or what is no URL, names no article.
+    key = canonical_url(url) or id_
+    return key.encode("utf-8", "replace") if key else None
+
+
+def _names(given: Any) -> bool:
+    return bool(given.strip()) if isinstance(given, str) else type(given) in (int, float)
 
 
 def _is_readable(path: Path) -> bool:

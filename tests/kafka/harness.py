@@ -1,0 +1,159 @@
+"""What the tests of delivery share: a real `khabar run` as a process, and a reader that compares all
+output topics with what the pure stages decide.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from pipelines import schemas
+from pipelines.kafka.tail import Tailed, tail
+from pipelines.producers.produce import produce
+from pipelines.records import Origin, RawMessage, StageError
+from pipelines.settings import Settings
+from pipelines.stages.clean import clean
+from pipelines.stages.decide import Index, decide
+from pipelines.stages.decode import decode
+from pipelines.stages.fingerprint import fingerprint
+from pipelines.stages.normalize import normalize
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@contextmanager
+def khabar(settings: Settings, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """`khabar run` with these settings, as a process of its own; killed at the end if it lives."""
+    environment = dict(os.environ) | {
+        f"KHABAR_{field.name.upper()}": str(getattr(settings, field.name))
+        for field in fields(settings)
+        if getattr(settings, field.name) != ""
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipelines", "run", *arguments],
+        cwd=REPOSITORY,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def caught_up(settings: Settings, timeout_s: float = 300) -> str:
+    """Runs until caught up; returns what the run said, which must have ended with 0."""
+    with khabar(settings, "--until-caught-up") as process:
+        _, said = process.communicate(timeout=timeout_s)
+        assert process.returncode == 0, said
+        return said
+
+
+def send(values: Iterable[bytes | None], settings: Settings) -> int:
+    return produce(((None, value) for value in values), settings)
+
+
+def read(settings: Settings, kind: str) -> list[Tailed]:
+    """A topic as a `read_committed` reader sees it."""
+    return list(tail(settings, [settings.topic(kind)], until_caught_up=True))
+
+
+Place = tuple[int, int]
+
+
+def expected(settings: Settings) -> dict[Place, tuple[Any, ...]]:
+    """What the pure stages decide of the raw topic, in one uninterrupted go, by its place."""
+    index = Index(window_ms=settings.window_ms)
+    decided: dict[Place, tuple[Any, ...]] = {}
+    for message in read(settings, schemas.RAW):
+        origin = Origin(message.topic, message.partition, message.offset, message.timestamp)
+        raw = RawMessage(origin, message.key, message.value, tuple(message.headers))
+        place = (message.partition, message.offset)
+        try:
+            article = decode(raw, lambda _: None)
+        except StageError as error:
+            decided[place] = ("dead-letter", error.reason)
+            continue
+        decision = decide(fingerprint(normalize(clean(article))), origin, index).decision
+        decided[place] = (
+            decision.verdict,
+            article.article_id,
+            decision.revision,
+            decision.story_id,
+            decision.sequence,
+            decision.matched,
+        )
+    return decided
+
+
+def found(settings: Settings) -> dict[Place, tuple[Any, ...]]:
+    """What stands on the output topics, by the place of its message; asserts none stands twice."""
+    places: Counter[Place] = Counter()
+    decided: dict[Place, tuple[Any, ...]] = {}
+    for kind in (schemas.ARTICLES, schemas.DUPLICATES):
+        for message in read(settings, kind):
+            record = message.record
+            assert record is not None
+            place = (record["origin"]["partition"], record["origin"]["offset"])
+            places[place] += 1
+            decided[place] = (
+                record["verdict"],
+                record["article_id"],
+                record["revision"],
+                record["story_id"],
+                record["sequence"],
+                record["matched"] or "",
+            )
+    for message in read(settings, schemas.DEAD_LETTERS):
+        headers = dict(message.headers)
+        place = (int(headers["khabar-partition"]), int(headers["khabar-offset"]))
+        places[place] += 1
+        decided[place] = ("dead-letter", headers["khabar-reason"].decode())
+    twice = [place for place, count in places.items() if count > 1]
+    assert not twice, f"{len(twice)} messages were published twice, {twice[:5]}"
+    return decided
+
+
+def check_all_topics(settings: Settings) -> None:
+    """Nothing is missing, nothing stands twice, the verdicts are those of an uninterrupted run;
+    entities and index entries are those of the articles that were published and decided.
+    """
+    wanted, there = expected(settings), found(settings)
+    assert there.keys() == wanted.keys(), (
+        f"{len(wanted.keys() - there.keys())} missing, {len(there.keys() - wanted.keys())} too many"
+    )
+    different = [place for place in wanted if wanted[place] != there[place]]
+    assert not different, [(p, wanted[p], there[p]) for p in different[:3]]
+
+    entities = Counter(
+        (m.record["article_id"], m.record["revision"], m.record["entity_id"])
+        for m in read(settings, schemas.ENTITIES)
+        if m.record
+    )
+    inline = Counter(
+        (m.record["article_id"], m.record["revision"], entity["entity_id"])
+        for m in read(settings, schemas.ARTICLES)
+        if m.record
+        for entity in m.record["entities"]
+    )
+    assert entities == inline
+    decisions = [
+        m.record
+        for m in read(settings, schemas.INDEX)
+        if m.record and m.record["kind"] == "decision"
+    ]
+    sequences = [entry["sequence"] for entry in decisions]
+    assert sequences == list(range(1, len(sequences) + 1))
+    assert len(sequences) == sum(1 for verdict in wanted.values() if verdict[0] != "dead-letter")
