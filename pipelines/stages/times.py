@@ -12,10 +12,9 @@ from email.utils import parsedate_to_datetime
 from pipelines.records import Time
 
 _ARABIC_DIGITS = {ord(digit): str(i % 10) for i, digit in enumerate("٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹")}
-_NUMBER = re.compile(r"-?\d{1,16}(\.\d+)?")
-
-# Seconds up to the year 5138; larger numbers are milliseconds.
-_LARGEST_SECONDS = 100_000_000_000
+# From March 1973 to the year 5138. Fewer digits are a year, a count or a field that was never set.
+_SECONDS = re.compile(r"\d{9,11}(\.\d+)?")
+_MILLISECONDS = re.compile(r"\d{12,14}(\.\d+)?")
 
 _WITH_ZONE, _WITHOUT_ZONE, _DATE_ALONE = 1.0, 0.7, 0.5
 
@@ -28,14 +27,13 @@ def parse_time(text: str) -> Time:
     plain = text.strip().translate(_ARABIC_DIGITS)
     if not plain:
         return Time()
-    if _NUMBER.fullmatch(plain) and not (len(plain) == 8 and plain.startswith(("19", "20"))):
-        number = float(plain)
-        milliseconds = number if abs(number) > _LARGEST_SECONDS else number * 1000
-        return Time(round(milliseconds), text, "given", _WITH_ZONE)
+    for pattern, scale in ((_SECONDS, 1000), (_MILLISECONDS, 1)):
+        if pattern.fullmatch(plain):
+            return Time(round(float(plain) * scale), text, "given", _WITH_ZONE)
     for parse in (datetime.fromisoformat, parsedate_to_datetime):
         try:
             moment = parse(plain)
-        except ValueError:
+        except (ValueError, OverflowError):  # email.utils lets a year of 20 digits through
             continue
         if moment.tzinfo is not None:
             utc = _milliseconds(moment)

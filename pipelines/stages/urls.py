@@ -44,6 +44,8 @@ TRACKING_PARAMETERS = frozenset(
 )
 TRACKING_PREFIXES = ("utm_", "pk_", "mtm_", "hsa_", "at_medium", "at_campaign")
 
+# Characters; browsers and servers take 2,000 to 8,000.
+_LONGEST = 8192
 _HOST_PREFIXES = ("www.", "m.", "mobile.", "amp.")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -55,29 +57,33 @@ def canonical_url(url: str) -> str | None:
     escapes and tracking parameters make no difference. A site's root names no article: many feeds
     send it in place of a missing link.
     """
-    try:
-        parts = urlsplit(url.strip())
-        port = parts.port
-    except ValueError:  # an open bracket, a port that is no number
+    if len(url) > _LONGEST:
         return None
+    try:
+        return _canonical(url.strip())
+    except ValueError:  # an open bracket, a port that is no number, half of a surrogate pair
+        return None
+
+
+def _canonical(url: str) -> str | None:
+    parts = urlsplit(url)
+    port = parts.port
     scheme = parts.scheme.lower()
     host = unicodedata.normalize("NFC", (parts.hostname or "").rstrip("."))
     if scheme not in _DEFAULT_PORTS or "." not in host:
         return None
-    for prefix in _HOST_PREFIXES:
-        if host.startswith(prefix) and host.count(".") > 1:
-            host = host.removeprefix(prefix)
-            break
+    while host.startswith(_HOST_PREFIXES) and host.count(".") > 1:
+        host = host.partition(".")[2]
     if port is not None and port != _DEFAULT_PORTS[scheme]:
         host = f"{host}:{port}"
     path = _escape(parts.path, "/:@!$&'()*+,;=").rstrip("/")
     query = "&".join(
-        f"{_escape(name)}={_escape(value)}"
-        for name, value in sorted(parse_qsl(parts.query, keep_blank_values=True))
+        f"{_quote(name)}={_quote(value)}"
+        for name, value in sorted(parse_qsl(parts.query, True, errors="surrogateescape"))
         if not _is_tracking(name)
     )
     # `#!` fragments are pages of their own on sites that are one script.
-    fragment = f"#{_escape(parts.fragment, '/')}" if parts.fragment.startswith("!") else ""
+    fragment = f"#{_escape(parts.fragment, '!/')}" if parts.fragment.startswith("!") else ""
     if not path and not query and not fragment:
         return None
     return f"{host}{path}{'?' if query else ''}{query}{fragment}"
@@ -89,5 +95,12 @@ def _is_tracking(name: str) -> bool:
 
 
 def _escape(text: str, safe: str = "") -> str:
-    """`text` with exactly one percent spelling for each character."""
-    return quote(unicodedata.normalize("NFC", unquote(text)), safe=safe)
+    """`text` with exactly one percent spelling for each character.
+
+    Escapes that are no UTF-8 keep their bytes: old Arabic sites escape in Windows-1256.
+    """
+    return _quote(unquote(text, errors="surrogateescape"), safe)
+
+
+def _quote(text: str, safe: str = "") -> str:
+    return quote(unicodedata.normalize("NFC", text), safe, errors="surrogateescape")
