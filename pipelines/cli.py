@@ -4,8 +4,10 @@ defaults; errors are one paragraph, a traceback comes with --debug only.
 
 from __future__ import annotations
 
+import io
 import json
 import logging
+import shutil
 import sys
 import threading
 import traceback
@@ -85,6 +87,10 @@ def cli(debug: bool) -> None:
 def main() -> None:
     """Runs the command; turns what a person can act on into one paragraph and an exit code."""
     debug = "--debug" in sys.argv
+    _make_output_safe()
+    if not debug:
+        # Kafka's client complains of a broker that is gone while Python ends: that was told.
+        sys.unraisablehook = lambda unraisable: None
     try:
         cli.main(standalone_mode=False)
     except click.exceptions.Abort:
@@ -111,6 +117,18 @@ def main() -> None:
         sys.exit(EXIT_BUG)
 
 
+def _make_output_safe() -> None:
+    """Shows ? for what the terminal's encoding lacks, in place of ending with an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def _columns() -> int:
+    """Columns of the terminal; 100 elsewhere."""
+    return shutil.get_terminal_size((100, 24)).columns
+
+
 def _first_line(error: Exception) -> str:
     lines = [line for line in str(error).splitlines() if line.strip()]
     return lines[-1].strip() if lines else "(no message)"
@@ -134,6 +152,7 @@ def demo(paths: tuple[str, ...], rate: float) -> None:
     \b
     khabar demo
     khabar demo my-articles.jsonl --rate 50
+    khabar demo folder-of-texts
     """
     from pipelines.demo import demo as run_demo
 
@@ -194,7 +213,13 @@ def up(data: Path | None, kafka_port: int | None, registry_port: int | None, **v
 @click.option("--check", is_flag=True, help="Make nothing; say what is wrong and exit with 2.")
 @with_settings(*_KAFKA, "window_days")
 def topics(partitions: int, replicas: int, check: bool, **values: Any) -> None:
-    """Create the topics that are missing, and check all of them."""
+    """Create the topics that are missing, and check all of them.
+
+    \b
+    khabar topics
+    khabar topics --partitions 4 --bootstrap-servers kafka-1:9092
+    khabar topics --check
+    """
     from pipelines.kafka import topics as kafka_topics
 
     settings = _settings(values)
@@ -209,7 +234,12 @@ def topics(partitions: int, replicas: int, check: bool, **values: Any) -> None:
 @with_settings("registry_url", "topic_prefix")
 @click.pass_context
 def schemas(context: click.Context, /, **values: Any) -> None:
-    """Register the schemas, with BACKWARD compatibility; `check` only compares."""
+    """Register the schemas, with BACKWARD compatibility; `check` only compares.
+
+    \b
+    khabar schemas
+    khabar schemas --registry-url http://registry:8081/apis/ccompat/v7 check
+    """
     from pipelines.run import register
 
     context.obj = _settings(values)
@@ -221,7 +251,11 @@ def schemas(context: click.Context, /, **values: Any) -> None:
 @schemas.command("check", epilog=_EXIT_CODES)
 @click.pass_context
 def schemas_check(context: click.Context) -> None:
-    """Refuse schemas that readers of the registered ones could not follow (exit code 2)."""
+    """Refuse schemas that readers of the registered ones could not follow (exit code 2).
+
+    \b
+    khabar schemas check
+    """
     from pipelines.run import check_schemas
 
     for line in check_schemas(context.obj):
@@ -285,6 +319,11 @@ def run(context: click.Context, /, until_caught_up: bool, **values: Any) -> None
     Runs on Beam's in-process runner, in this process: that is what --runner=DirectRunner means
     here. (Beam's own DirectRunner first looks for Prism, which ends every job after 300 s.)
     Options that Khabar does not know go to Beam.
+
+    \b
+    khabar run
+    khabar run --until-caught-up
+    khabar run --bootstrap-servers kafka-1:9093 --kafka-config sasl.properties
     """
     from pipelines.run import run as run_pipeline
 
@@ -365,12 +404,16 @@ def tail(topic: str, as_json: bool, new: bool, until_caught_up: bool, **values: 
             if as_json:
                 click.echo(json.dumps(as_object(message), ensure_ascii=False))
             else:
-                click.echo(as_text(message))
+                click.echo(as_text(message, _columns()))
 
 
 @cli.group(epilog=_EXIT_CODES)
 def index() -> None:
-    """The writer's state."""
+    """The writer's state.
+
+    \b
+    khabar index rebuild
+    """
 
 
 @index.command("rebuild", epilog=_EXIT_CODES)
@@ -379,6 +422,9 @@ def index_rebuild(**values: Any) -> None:
     """Make the index topic anew from the raw topic, keeping decisions already published.
 
     Needed after an upgrade that changed the fingerprints. Fences a running pipeline of the group.
+
+    \b
+    khabar index rebuild
     """
     from pipelines.kafka.rebuild import rebuild
     from pipelines.run import Lookup, ready
@@ -402,17 +448,21 @@ def index_rebuild(**values: Any) -> None:
 @cli.command(epilog=_EXIT_CODES)
 @with_settings(*_KAFKA, "registry_url", "group", "window_days")
 def doctor(**values: Any) -> None:
-    """Say what is missing or misconfigured, and what to type. Exit code 2 when something is."""
+    """Say what is missing or misconfigured, and what to type. Exit code 2 when something is.
+
+    \b
+    khabar doctor
+    khabar doctor --bootstrap-servers kafka-1:9092
+    """
     from pipelines.doctor import examine
 
-    console = Console()
     bad = 0
     for finding in examine(_settings(values)):
-        mark = "[green]ok[/]" if finding.fine else "[red]no[/]"
-        console.print(f"{mark:>12} {finding.what}", highlight=False)
+        mark = click.style("ok", fg="green") if finding.fine else click.style("no", fg="red")
+        click.echo(f"{mark}  {finding.what}")
         if not finding.fine:
             bad += 1
-            console.print(f"       {finding.advice}", highlight=False, markup=False)
+            click.echo(click.wrap_text(finding.advice, min(_columns(), 100), "    ", "    "))
     if bad:
         raise UsageError(f"{bad} of these need a hand.")
 

@@ -8,6 +8,7 @@ import heapq
 import shutil
 import statistics
 import sys
+import textwrap
 import threading
 import time
 from collections import Counter
@@ -25,7 +26,7 @@ from rich.text import Text
 
 from pipelines import schemas
 from pipelines.errors import UsageError
-from pipelines.local import LocalError, Services
+from pipelines.local import LocalError, Services, fetch
 from pipelines.producers import files, samples
 from pipelines.settings import Settings
 from pipelines.show import WIDTH, excerpt, facts, names, why
@@ -60,16 +61,21 @@ def demo(paths: tuple[str, ...], rate: float) -> None:
     began = time.monotonic()
     messages = _messages(paths)
     console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
-    # What takes a second or two to import does so while Java starts.
-    threading.Thread(target=_import_pipeline, daemon=True).start()
+
+    def report(line: str) -> None:
+        console.print(line, style="dim")
+
     try:
-        with Services(report=lambda line: console.print(line, style="dim")) as services:
+        fetch(report)
+        # Beam takes seconds to import: it does so while Java starts, and while nothing else is
+        # imported, for two threads that import at once may wait for each other.
+        importing = threading.Thread(target=_import_pipeline, daemon=True)
+        importing.start()
+        with Services(report=report) as services:
+            importing.join()
             settings = Settings.of(vars(services.addresses))
             _set_up(settings)
-            console.print(
-                f"playing {'your files' if paths else 'the sample articles'}, {rate:g} a second\n",
-                style="dim",
-            )
+            report(f"playing {'your' if paths else 'the sample'} articles, {rate:g} a second\n")
             play = _Play(services, settings, console, began)
             with play.screen():
                 play.run(messages, rate)
@@ -202,7 +208,7 @@ class _Play:
             self._ended.set()
             for job in jobs:
                 job.stop()
-            pipeline.join(10.0)
+            pipeline.join(5.0)
 
     def _over(self, pipeline: _Task, feed: _Task) -> bool:
         """Whether all has come out. Raises what ended one of the parts."""
@@ -325,13 +331,15 @@ class _Play:
             self._item(_listed(self._entities, self._width - 2))
         if self._reasons:
             self._heading("Dead letters, each kept whole with its reason:")
-            self._item(_listed(self._reasons, self._width - 2))
+            reasons = ", ".join(f"{name} ×{count}" for name, count in self._reasons.most_common())
+            for line in textwrap.wrap(reasons, self._width - 2):
+                self._item(line)
         self._heading(self._counts().strip())
         if self._latencies:
             ninth = sorted(self._latencies)[int(len(self._latencies) * 0.9)]
             self._item(
-                "from sending an article to reading its result: half within "
-                f"{statistics.median(self._latencies) * 1000:.0f} ms, nine in ten within "
+                "from sending to reading the result: half within "
+                f"{statistics.median(self._latencies) * 1000:.0f} ms, 90 % within "
                 f"{ninth * 1000:.0f} ms"
             )
         if self._first_shown is not None:
@@ -340,7 +348,7 @@ class _Play:
         khabar = _command()
         for arguments, does in (
             ("demo YOUR-FILES", "watch articles of yours"),
-            ("process YOUR-FILES --out result", "the same without Kafka, into Avro files"),
+            ("process YOUR-FILES --out result", "the same without Kafka"),
             ("up", "Kafka and the registry to work with"),
         ):
             self._item(f"{khabar} {arguments:<32} {does}")
