@@ -122,4 +122,5 @@ def _text_message(path: Path) -> bytes:
     except UnicodeDecodeError:
         return content  # Decode says what is wrong with it
     message = {"id": path.stem, "source": path.resolve().parent.name, "body": body}
-    return json.dumps(message, ensure_ascii=False).encode()
+    # "replace": a file's name need not be UTF-8.
+    return json.dumps(message, ensure_ascii=False).encode("utf-8", "replace")
