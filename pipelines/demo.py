@@ -30,7 +30,7 @@ from pipelines.local import LocalError, Services, fetch
 from pipelines.producers import files, samples
 from pipelines.settings import Settings
 from pipelines.show import WIDTH, excerpt, facts, names, why
-from pipelines.terminal import cut, isolated, plain
+from pipelines.terminal import isolated, plain
 
 # Seconds without anything coming out, all being sent, after which something must be wrong.
 _PATIENCE_S = 30.0
@@ -293,7 +293,7 @@ class _Play:
     def _dead_letter(self, said: dict[str, str], value: bytes | None) -> None:
         self._reasons[said["reason"]] += 1
         inside = self._width - _LABEL
-        text = cut(plain(f"{said['reason']}: {said['detail']}"), inside)
+        text = plain(f"{said['reason']}: {said['detail']}", inside)
         self._line("dead letter", "bold red", text)
         if value:
             self._under(excerpt(value, inside))

@@ -86,7 +86,7 @@ def facts(message: Tailed) -> dict[str, str]:
 def why(record: Mapping[str, Any]) -> str:
     """In words, why an article is held to be the same as another: the rule, and how alike."""
     rule = str(record.get("rule"))
-    said, jaccard = _WHY.get(rule, plain(rule)), record.get("jaccard")
+    said, jaccard = _WHY.get(rule, plain(rule, 40)), record.get("jaccard")
     if rule in _BY_IDENTITY or jaccard is None:
         return said
     return f"{said}, jaccard {jaccard:.2f}"
@@ -96,7 +96,7 @@ def names(entities: Iterable[Mapping[str, Any]], cells: int) -> str:
     """The entities, most mentioned first, as many as fit into `cells` columns."""
     line = ""
     for entity in sorted(entities, key=lambda each: -int(each["count"])):
-        name = f"{entity['type']} {isolated(entity['name'], cells // 2)} ×{entity['count']}"
+        name = f"{plain(entity['type'])} {isolated(entity['name'], cells // 2)} ×{entity['count']}"
         longer = f"{line}, {name}" if line else name
         if cell_len(longer) > cells:
             break
@@ -113,18 +113,18 @@ def excerpt(value: bytes | None, cells: int) -> str:
 
 def _article(record: Mapping[str, Any], width: int) -> list[str]:
     inside = width - len(_INDENT)
-    verdict = str(record["verdict"])
+    verdict = plain(record["verdict"], 12)
     agency, place = record.get("agency"), record.get("dateline")
     found = record.get("entities") or ()
     body = (record.get("standfirst") or record.get("body") or "").strip()
-    related = [f"{each['relation']} {each['article_id']}" for each in record.get("related") or ()]
+    related = [_named(each["relation"], each["article_id"]) for each in record.get("related") or ()]
     return [
         f"{verdict:<8} {isolated(record['title'] or '(no title)', width - 9)}",
         _joined(
             isolated(record["source"], inside // 3),
             isolated(record["outlet"], inside // 3) if record.get("outlet") else "",
             _time(record.get("published_at")),
-            str(record.get("language") or ""),
+            plain(record.get("language") or "", 12),
         ),
         _joined(
             f"agency {isolated(agency, inside // 3)}" if agency else "",
@@ -132,8 +132,8 @@ def _article(record: Mapping[str, Any], width: int) -> list[str]:
         ),
         isolated(body.split("\n", 1)[0], inside) if body else "",
         names(found, inside),
-        f"story {plain(record['story_id'])}",
-        f"article {plain(record['article_id'])}, revision {record['revision']}",
+        _named("story", record["story_id"]),
+        f"{_named('article', record['article_id'])}, revision {record['revision']}",
         _against(record) if record.get("matched") else "",
         *related,
     ]
@@ -149,30 +149,30 @@ def _duplicate(record: Mapping[str, Any], width: int) -> list[str]:
             _time(record.get("published_at")),
         ),
         _against(record),
-        f"story {plain(record['story_id'])}",
-        f"article {plain(record['article_id'])}, revision {record['revision']}",
+        _named("story", record["story_id"]),
+        f"{_named('article', record['article_id'])}, revision {record['revision']}",
     ]
 
 
 def _against(record: Mapping[str, Any]) -> str:
     contained = record.get("containment")
     measured = "" if contained is None else f", containment {contained:.2f}"
-    return f"{why(record)}{measured}: of {plain(record['matched'])}"
+    return f"{why(record)}{measured}: {_named('of', record['matched'])}"
 
 
 def _entity(record: Mapping[str, Any], width: int) -> list[str]:
     inside = width - len(_INDENT)
     latitude, longitude = record.get("latitude"), record.get("longitude")
     return [
-        f"{record['type']:<4} {isolated(record['name'], width - 12)} ×{record['count']}",
+        f"{plain(record['type']):<4} {isolated(record['name'], width - 12)} ×{record['count']}",
         _joined(
-            plain(record["entity_id"]),
-            plain(record.get("country") or ""),
+            plain(record["entity_id"], 60),
+            plain(record.get("country") or "", 12),
             f"{latitude:.2f}, {longitude:.2f}" if None not in (latitude, longitude) else "",
             f"salience {record['salience']:.2f}",
         ),
         f"as {isolated(' / '.join(record['aliases']), inside - 3)}" if record["aliases"] else "",
-        f"article {plain(record['article_id'])}, {isolated(record['source'], inside // 3)}",
+        f"{_named('article', record['article_id'])}, {isolated(record['source'], inside // 3)}",
     ]
 
 
@@ -195,10 +195,10 @@ def _index(record: Mapping[str, Any], width: int) -> list[str]:
     if record["kind"] != "decision":
         return [f"{record['kind']}: generation {record['generation']}"]
     return [
-        f"{plain(record['verdict'])} by {plain(record['rule'])}, sequence {record['sequence']}, "
-        f"generation {record['generation']}",
-        f"article {plain(record['article_id'])}, revision {record['revision']}",
-        f"story {plain(record['story_id'])}",
+        f"{plain(record['verdict'], 12)} by {plain(record['rule'], 40)}, "
+        f"sequence {record['sequence']}, generation {record['generation']}",
+        f"{_named('article', record['article_id'])}, revision {record['revision']}",
+        _named("story", record["story_id"]),
     ]
 
 
@@ -235,6 +235,10 @@ def _json(value: bytes | None) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return fields if isinstance(fields, dict) else {}
+
+
+def _named(what: str, identity: str) -> str:
+    return f"{plain(what, 20)} {plain(identity, 60)}"
 
 
 def _joined(*parts: str) -> str:

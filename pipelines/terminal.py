@@ -25,15 +25,13 @@ def isolated(text: str, cells: int | None = None) -> str:
 
     Unicode's isolates (FSI … PDI) make a terminal that knows bidi order the inside by itself.
     """
-    shown = plain(text)
-    if cells is not None:
-        shown = cut(shown, cells)
-    return f"{_FIRST_STRONG_ISOLATE}{shown}{_POP_ISOLATE}"
+    return f"{_FIRST_STRONG_ISOLATE}{plain(text, cells)}{_POP_ISOLATE}"
 
 
-def plain(text: str) -> str:
-    """`text` on one line, without controls."""
-    return _BREAKING.sub(" ", text).strip()
+def plain(text: str, cells: int | None = None) -> str:
+    """`text` on one line, without controls, at most `cells` columns wide."""
+    harmless = _BREAKING.sub(" ", text).strip()
+    return harmless if cells is None else cut(harmless, cells)
 
 
 def cut(text: str, cells: int) -> str:
