@@ -1,4 +1,4 @@
-"""The whole graph over the sample corpus: what a person expects of each message, and golden records.
+"""The whole graph over the samples: what a person expects of each message, and golden records.
 
 `python -m tests.test_golden` writes the golden records anew, for a change that is meant; the
 difference is then read by a person before it is committed.

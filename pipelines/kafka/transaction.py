@@ -24,6 +24,7 @@ from kafka.errors import (
     KafkaError,
     KafkaTimeoutError,
     ProducerFencedError,
+    RetriableError,
     SaslAuthenticationFailedError,
 )
 from kafka.structs import OffsetAndMetadata
@@ -433,7 +434,7 @@ class Job:
         self._watched = now
         try:
             ends = self._end_offsets()
-        except KafkaTimeoutError:
+        except RetriableError:
             if now - self._answered > ANSWER_S:
                 raise
             return
@@ -449,7 +450,8 @@ class Job:
 
     def _outage(self, error: KafkaError) -> Outage:
         return Outage(
-            f"Kafka at {self.settings.bootstrap_servers} is away ({type(error).__name__}: {error}). "
+            f"Kafka at {self.settings.bootstrap_servers} is away ({type(error).__name__}: "
+            f"{error}). "
             "Nothing is lost: the next start goes on at the last commit."
         )
 

@@ -1,4 +1,4 @@
-"""Articles for tests of delivery: made here from the samples, so that a test needs no other data."""
+"""Articles for tests of delivery, made from the samples, so that no other data is needed."""
 
 from __future__ import annotations
 

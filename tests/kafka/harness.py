@@ -1,5 +1,5 @@
-"""What the tests of delivery share: a real `khabar run` as a process, and a reader that compares all
-output topics with what the pure stages decide.
+"""What the tests of delivery share: a real `khabar run` as a process, and a reader that compares
+all output topics with what the pure stages decide.
 """
 
 from __future__ import annotations

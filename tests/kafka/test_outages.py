@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 
 import pytest
+from kafka.errors import KafkaTimeoutError
 
 from pipelines import schemas
 from pipelines.errors import Outage
-from pipelines.kafka import clients
 from pipelines.kafka.transaction import Job
 from pipelines.records import Message
 from pipelines.run import schema_ids
@@ -87,7 +87,7 @@ def test_a_batch_that_kafka_refused_is_never_committed(kafka: Settings) -> None:
 
     class Refused:
         def get(self, timeout: float) -> None:
-            raise clients.KafkaError("delivery timed out")
+            raise KafkaTimeoutError("delivery timed out")
 
     job._sent.append(Refused())
     with pytest.raises(Outage):
