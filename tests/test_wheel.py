@@ -32,7 +32,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def python(installed: Path, folder: Path, *arguments: str) -> str:
-    """Runs Python in `folder` with the wheel's content before everything else; returns its output."""
+    """The output of Python, run in `folder` with the wheel before everything else on its path."""
     done = subprocess.run(
         [sys.executable, "-P", *arguments],
         cwd=folder,
