@@ -208,7 +208,7 @@ def frame(schema_id: int, kind: str, record: Mapping[str, Any]) -> bytes:
     """`record` in the Confluent wire format: a zero byte, the schema's id, the Avro value."""
     stream = BytesIO()
     stream.write(_CONFLUENT_HEADER.pack(0, schema_id))
-    # Strict: fastavro otherwise drops what the schema does not name. (It makes 5 of 5.7 either way.)
+    # Strict: fastavro otherwise drops what the schema does not name. It makes 5 of 5.7 either way.
     fastavro.schemaless_writer(stream, schemas.parsed(kind), record, strict_allow_default=True)
     return stream.getvalue()
 
