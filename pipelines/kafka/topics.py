@@ -117,6 +117,13 @@ def check(settings: Settings) -> list[str]:
             f"{raw} takes messages of {raw_bytes} bytes, more than Khabar can pass on "
             f"({clients.MAX_MESSAGE_BYTES - _DEAD_LETTER_ROOM}). Lower its max.message.bytes."
         )
+    for kind in (schemas.ARTICLES, schemas.DUPLICATES, schemas.ENTITIES, schemas.INDEX):
+        name = settings.topic(kind)
+        if int(configs[name]["max.message.bytes"]) < encode.MAX_BYTES:
+            problems.append(
+                f"{name} takes messages of {configs[name]['max.message.bytes']} bytes; records may "
+                f"be larger. Set its max.message.bytes to {encode.MAX_BYTES}."
+            )
     name = settings.topic(schemas.INDEX)
     if configs[name]["cleanup.policy"] != "delete":
         problems.append(f"{name} is compacted; its cleanup.policy must be delete.")

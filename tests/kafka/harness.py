@@ -28,18 +28,22 @@ from pipelines.stages.normalize import normalize
 REPOSITORY = Path(__file__).parents[2]
 
 
-@contextmanager
-def khabar(settings: Settings, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """`khabar run` with these settings, as a process of its own; killed at the end if it lives."""
-    environment = dict(os.environ) | {
+def environment(settings: Settings) -> dict[str, str]:
+    """This process's environment with the settings as `KHABAR_…`."""
+    return dict(os.environ) | {
         f"KHABAR_{field.name.upper()}": str(getattr(settings, field.name))
         for field in fields(settings)
         if getattr(settings, field.name) != ""
     }
+
+
+@contextmanager
+def khabar(settings: Settings, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """`khabar run` with these settings, as a process of its own; killed at the end if it lives."""
     process = subprocess.Popen(
         [sys.executable, "-m", "pipelines", "run", *arguments],
         cwd=REPOSITORY,
-        env=environment,
+        env=environment(settings),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

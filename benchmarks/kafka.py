@@ -1,0 +1,281 @@
+"""The pipeline with a real broker on this machine: rates, latency, idle cost, memory.
+
+`python -m benchmarks.kafka [edges] [whole] [latency] [idle] [memory]`; all but `memory` by
+default, which takes 20 minutes. `whole` needs the development data (KHABAR_SHARED).
+"""
+
+from __future__ import annotations
+
+import json
+import lzma
+import os
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+
+import psutil
+from kafka import TopicPartition
+from kafka.structs import OffsetAndMetadata
+
+from pipelines import schemas
+from pipelines.kafka import clients, topics
+from pipelines.kafka.sink import Write
+from pipelines.kafka.source import Read
+from pipelines.kafka.tail import tail
+from pipelines.kafka.transaction import Job, hold
+from pipelines.local import Services
+from pipelines.producers import samples
+from pipelines.producers.produce import produce
+from pipelines.records import Envelope, Message, Origin, RawMessage
+from pipelines.run import register, schema_ids
+from pipelines.runner import in_process_pipeline
+from pipelines.settings import Settings
+from pipelines.stages import encode
+from pipelines.stages.decode import MAX_BYTES, decode
+from pipelines.transforms import Decode, Encode
+
+SHARED = Path(os.environ.get("KHABAR_SHARED") or Path(__file__).parents[2] / "shared")
+ROUNDS = 3
+
+
+def settings(services: Services, name: str) -> Settings:
+    made = Settings.of({"topic_prefix": name, "group": name, **vars(services.addresses)})
+    topics.create(made)
+    register(made)
+    return made
+
+
+def no_registry(schema_id: int) -> None:
+    return None
+
+
+def edges(services: Services, count: int = 10_000) -> None:
+    """read → decode → encode → write at 5 KB: through Beam, and in a plain loop."""
+    made = settings(services, "edges")
+    body = "قال المسؤول إن الأمر في غاية الأهمية. " * 70
+    article = {"url": "https://a.example/{}", "title": "عنوان", "body": body}
+    value = json.dumps(article, ensure_ascii=False)
+    produce(((None, value.replace("{}", str(n)).encode()) for n in range(count)), made)
+    ids = schema_ids(made)
+    print(f"edges: {count} articles of {len(value.encode())} bytes, exactly once")
+    ratios = []
+    for turn in range(ROUNDS):
+        ours = _through_beam(made, ids, f"beam{turn}", count)
+        plain = _plain_loop(made, ids, f"plain{turn}", count)
+        ratios.append(ours / plain)
+        print(f"  through Beam {ours:.0f}/s, plain loop {plain:.0f}/s, ratio {ours / plain:.2f}")
+    print(f"  ratio, median of {ROUNDS}: {statistics.median(ratios):.2f}")
+
+
+def _through_beam(made: Settings, ids: dict[str, int], group: str, count: int) -> float:
+    job = Job(Settings.of(vars(made) | {"group": group}), ids, until_caught_up=True)
+    job.open()
+    hold(job)
+    plan = encode.Topics(made.topic_prefix, ids, job.generation)
+    began = time.monotonic()
+    with in_process_pipeline() as pipeline:
+        (
+            pipeline
+            | "Read" >> Read(group)
+            | "Decode" >> Decode(no_registry, MAX_BYTES)
+            | "Encode" >> Encode(plan)
+            | "Write" >> Write(group)
+        )
+    seconds = time.monotonic() - began
+    assert job.written[made.topic(schemas.ARTICLES)] == count
+    job.close()
+    return count / seconds
+
+
+def _plain_loop(made: Settings, ids: dict[str, int], group: str, count: int) -> float:
+    consumer = clients.consumer(made, group_id=group)
+    partition = TopicPartition(made.topic(schemas.RAW), 0)
+    consumer.assign([partition])
+    consumer.seek_to_beginning(partition)
+    producer = clients.producer(made, transactional_id=group)
+    producer.init_transactions()
+    plan = encode.Topics(made.topic_prefix, ids)
+    done, bundle_began = 0, 0.0
+    began = time.monotonic()
+    while done < count:
+        for batch in consumer.poll(100).values():
+            for record in batch:
+                if not bundle_began:
+                    producer.begin_transaction()
+                    bundle_began = time.monotonic()
+                place = Origin(record.topic, record.partition, record.offset, record.timestamp)
+                raw = RawMessage(place, record.key, record.value, tuple(record.headers))
+                for message in encode.encode(Envelope(raw, decode(raw, no_registry)), plan):
+                    _send(producer, message)
+                done += 1
+                if done == count or (time.monotonic() - bundle_began) * 1000 > made.bundle_max_ms:
+                    offset = OffsetAndMetadata(record.offset + 1, "", -1)
+                    producer.send_offsets_to_transaction({partition: offset}, group)
+                    producer.commit_transaction()
+                    bundle_began = 0.0
+    seconds = time.monotonic() - began
+    consumer.close()
+    producer.close()
+    return count / seconds
+
+
+def _send(producer: object, message: Message) -> None:
+    producer.send(message.topic, message.value, message.key, headers=list(message.headers))
+
+
+@contextmanager
+def running(made: Settings, *arguments: str) -> Iterator[subprocess.Popen]:
+    """`khabar run` as a process of its own."""
+    environment = dict(os.environ) | {
+        f"KHABAR_{f.name.upper()}": str(getattr(made, f.name))
+        for f in fields(made)
+        if getattr(made, f.name) != ""
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipelines", "run", *arguments],
+        env=environment,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def whole(services: Services) -> None:
+    """The whole pipeline over the Saudi articles, pinned to one core."""
+    path = SHARED / "data" / "news" / "saudinewsnet-dev.jsonl.xz"
+    if not path.exists():
+        print("whole: no development data here; skipped")
+        return
+    made = settings(services, "whole")
+    with lzma.open(path, "rb") as stream:
+        values = stream.read().splitlines()
+    produce(((None, value) for value in values), made)
+    with running(made, "--until-caught-up") as process:
+        pinned = psutil.Process(process.pid)
+        pinned.cpu_affinity([0])
+        reader = tail(made, [made.topic(schemas.INDEX)])
+        next(reader)  # the writer's start: imports and restoring lie behind it
+        began, cpu = time.monotonic(), _cpu(pinned)
+        while process.poll() is None:
+            used, ended = _cpu(pinned) or cpu, time.monotonic()
+            time.sleep(0.2)
+        wall, used = ended - began, used - cpu
+    print(
+        f"whole: {len(values)} articles on one core: {len(values) / wall:.0f}/s, "
+        f"{used / len(values) * 1e3:.2f} ms of CPU each"
+    )
+
+
+def _cpu(process: psutil.Process) -> float:
+    try:
+        times = process.cpu_times()
+    except psutil.Error:
+        return 0.0
+    return times.user + times.system
+
+
+def latency(services: Services, rate: int = 100, seconds: int = 60) -> None:
+    """From produce to visible for a `read_committed` reader, at a steady rate."""
+    made = settings(services, "latency")
+    visible: list[float] = []
+    total = rate * seconds
+    ended = threading.Event()
+
+    def watch() -> None:
+        seen = 0
+        outputs = [made.topic(schemas.ARTICLES), made.topic(schemas.DUPLICATES)]
+        for message in tail(made, outputs, stopped=ended.is_set):
+            if message.record is None:
+                continue
+            now = time.time() * 1000
+            sent = message.record["ingested_at"].timestamp() * 1000
+            visible.append(now - sent)
+            seen += 1
+            if seen == total:
+                return
+
+    values = list(_varied(total))
+    with running(made):
+        next(tail(made, [made.topic(schemas.INDEX)]))
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        time.sleep(2)
+        produce(((None, value) for value in values), made, rate=rate)
+        watcher.join(20)
+        ended.set()
+    ordered = sorted(visible[rate * 2 :])  # the first two seconds warm up
+    print(
+        f"latency: {len(visible)} of {total} at {rate}/s: p50 {_share(ordered, 0.5):.0f} ms, "
+        f"p99 {_share(ordered, 0.99):.0f} ms, max {ordered[-1]:.0f} ms"
+    )
+
+
+def _share(ordered: list[float], share: float) -> float:
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+
+
+def _varied(count: int) -> Iterator[bytes]:
+    """Distinct articles of a usual length, made from the samples."""
+    bodies = [
+        json.loads(s.value).get("body", "")
+        for s in samples.read()
+        if s.value and s.expect["verdict"] == "new"
+    ]
+    for number in range(count):
+        body = "\n\n".join(
+            f"{number * 31 + k} {bodies[(number + k) % len(bodies)]}" for k in (0, 7)
+        )
+        article = {"url": f"https://a.example/{number}", "title": f"خبر {number}", "body": body}
+        yield json.dumps(article, ensure_ascii=False).encode()
+
+
+def idle(services: Services, seconds: int = 30) -> None:
+    """What waiting costs."""
+    made = settings(services, "idle")
+    with running(made) as process:
+        next(tail(made, [made.topic(schemas.INDEX)]))
+        time.sleep(3)
+        watched = psutil.Process(process.pid)
+        before = _cpu(watched)
+        time.sleep(seconds)
+        share = (_cpu(watched) - before) / seconds
+        print(f"idle: {share:.1%} of a core, {watched.memory_info().rss / 1e6:.0f} MB")
+
+
+def memory(services: Services, minutes: int = 10) -> None:
+    """Memory over ten minutes idle and ten busy, each minute; the index's growth apart."""
+    made = settings(services, "memory")
+    with running(made) as process:
+        next(tail(made, [made.topic(schemas.INDEX)]))
+        watched = psutil.Process(process.pid)
+        values = list(_varied(400))
+        for name in ("idle", "busy"):
+            sizes = []
+            for _ in range(minutes):
+                until = time.monotonic() + 60
+                while time.monotonic() < until:
+                    if name == "busy":  # the same articles again: the index does not grow
+                        produce(((None, v) for v in values), made, rate=100)
+                    else:
+                        time.sleep(1)
+                sizes.append(watched.memory_info().rss / 1e6)
+                print(f"memory, {name}: {sizes[-1]:.1f} MB", flush=True)
+            print(f"memory, {name}: grew by {sizes[-1] - sizes[1]:.1f} MB from minute 2 on")
+
+
+MEASURES = {"edges": edges, "whole": whole, "latency": latency, "idle": idle, "memory": memory}
+
+if __name__ == "__main__":
+    chosen = sys.argv[1:] or ["edges", "whole", "latency", "idle"]
+    with Services() as services:
+        for name in chosen:
+            MEASURES[name](services)

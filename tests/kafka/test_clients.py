@@ -1,0 +1,66 @@
+"""Kafka client settings: passed through, typed, refused by name, never shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipelines.errors import UsageError
+from pipelines.kafka.clients import client_settings
+from pipelines.settings import Settings
+
+SECRET = "s3cret-pass"
+
+
+def given(tmp_path: Path, text: str) -> Settings:
+    path = tmp_path / "client.properties"
+    path.write_text(text, encoding="utf-8")
+    return Settings.of({"kafka_config": str(path)})
+
+
+def test_a_file_in_javas_or_pythons_spelling(tmp_path: Path) -> None:
+    """Names may be written with dots or underscores; values get the type of the default."""
+    settings = given(
+        tmp_path,
+        f"# TLS\nsecurity.protocol=SASL_SSL\nsasl_plain_password = {SECRET}=x\n"
+        "request.timeout.ms=45000\nssl.check.hostname=false\n",
+    )
+    assert client_settings(settings) == {
+        "security_protocol": "SASL_SSL",
+        "sasl_plain_password": f"{SECRET}=x",
+        "request_timeout_ms": 45000,
+        "ssl_check_hostname": False,
+    }
+
+
+def test_the_environment_goes_over_the_file(tmp_path: Path, monkeypatch) -> None:
+    """`KHABAR_KAFKA_NAME` replaces what the file says; `KHABAR_KAFKA_CONFIG` is the file's name."""
+    settings = given(tmp_path, "sasl_plain_username=file\n")
+    monkeypatch.setenv("KHABAR_KAFKA_SASL_PLAIN_USERNAME", "environment")
+    monkeypatch.setenv("KHABAR_KAFKA_CONFIG", "elsewhere")
+    assert client_settings(settings) == {"sasl_plain_username": "environment"}
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (f"sasl_plain_pasword={SECRET}", "Did you mean sasl_plain_password"),
+        (f"request_timeout_ms={SECRET}", "takes a int"),
+        (f"isolation_level={SECRET}", "Khabar's own"),
+        (f"{SECRET}", "Line 1"),
+    ],
+)
+def test_a_wrong_line_is_named_without_its_value(tmp_path: Path, line: str, said: str) -> None:
+    """What is wrong with a setting is said by name or line; the value, which may be a password, is
+    not shown."""
+    with pytest.raises(UsageError, match=said) as error:
+        client_settings(given(tmp_path, line))
+    assert SECRET not in str(error.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    """A settings file that does not exist is named with the option that gives it."""
+    settings = Settings.of({"kafka_config": str(tmp_path / "none")})
+    with pytest.raises(UsageError, match="--kafka-config"):
+        client_settings(settings)
