@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -82,10 +83,17 @@ def _beam_options(arguments: Sequence[str]) -> PipelineOptions:
     guarantees were not proved on.
     """
     options = PipelineOptions(list(arguments))
-    unknown = [a for a in arguments if a.startswith("--") and not _is_beam_option(a)]
+    known = options.get_all_options(display_warnings=False)
+    every = options.get_all_options(retain_unknown_options=True)
+    unknown = [f"--{name.replace('_', '-')}" for name in every.keys() - known.keys()]
+    unknown += [
+        word
+        for before, word in zip(("", *arguments), arguments, strict=False)
+        if not word.startswith("-") and (not before.startswith("--") or "=" in before)
+    ]
     if unknown:
         raise UsageError(
-            f"Neither Khabar nor Beam has an option {', '.join(unknown)}. "
+            f"Neither Khabar nor Beam has an option {', '.join(sorted(unknown))}. "
             "`khabar run --help` lists ours."
         )
     runner = options.view_as(StandardOptions).runner
@@ -97,14 +105,6 @@ def _beam_options(arguments: Sequence[str]) -> PipelineOptions:
     if options.view_as(DirectOptions).direct_num_workers != 1:
         raise UsageError("--direct_num_workers must be 1: with more the runner loses articles.")
     return options
-
-
-def _is_beam_option(argument: str) -> bool:
-    name = argument.split("=", 1)[0]
-    known = PipelineOptions([argument if "=" in argument else name]).get_all_options(
-        drop_default=True, retain_unknown_options=False
-    )
-    return bool(known)
 
 
 def _run_opened(
@@ -185,17 +185,22 @@ def register(settings: Settings) -> dict[str, int]:
     Raises UsageError for a schema that readers of the registered one could not follow.
     """
     registry = Registry(settings.registry_url)
-    ids = {}
-    for kind in REGISTERED:
+
+    def one(kind: str) -> int:
         name = subject(settings, kind)
         try:
-            ids[name] = registry.register(name, schemas.text(kind))
+            return registry.register(name, schemas.text(kind))
         except Incompatible as error:
             raise UsageError(
                 f"The registry refuses the schema of {name}: {error}. `khabar schemas check` "
                 "compares them; schemas/README.md says how a schema may change."
             ) from None
-    return ids
+
+    with ThreadPoolExecutor(len(REGISTERED)) as pool:
+        ids = list(pool.map(one, REGISTERED))
+    return {
+        subject(settings, kind): schema_id for kind, schema_id in zip(REGISTERED, ids, strict=True)
+    }
 
 
 def check_schemas(settings: Settings) -> list[str]:

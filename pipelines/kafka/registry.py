@@ -50,14 +50,18 @@ class Registry:
 
         Raises Incompatible when the subject's newest schema forbids it.
         """
-        self._call("PUT", f"/config/{subject}", {"compatibility": "BACKWARD"}, missing_is_none=True)
         known = self.find(subject, schema)
-        if known is not None:
-            return known
-        answer = self._call("POST", f"/subjects/{subject}/versions", {"schema": schema})
+        if known is None:
+            self._require_backward(subject, missing_is_none=True)
+            answer = self._call("POST", f"/subjects/{subject}/versions", {"schema": schema})
+            known = int(answer["id"])
         # A subject that did not exist could not take its setting before.
-        self._call("PUT", f"/config/{subject}", {"compatibility": "BACKWARD"})
-        return int(answer["id"])
+        self._require_backward(subject)
+        return known
+
+    def _require_backward(self, subject: str, *, missing_is_none: bool = False) -> None:
+        setting = {"compatibility": "BACKWARD"}
+        self._call("PUT", f"/config/{subject}", setting, missing_is_none=missing_is_none)
 
     def incompatibilities(self, subject: str, schema: str) -> list[str] | None:
         """Why `schema` cannot follow the subject's newest; empty when it can, None when new."""
@@ -94,7 +98,7 @@ class Registry:
             raise UsageError(f"The registry's address is not one: {error}.") from None
         except requests.RequestException as error:
             raise Outage(
-                f"The schema registry at {self._shown()} does not answer "
+                f"The schema registry at {self.shown()} does not answer "
                 f"({type(error).__name__}). Start it, or give its address with --registry-url."
             ) from None
         if response.status_code == 404 and missing_is_none:
@@ -103,12 +107,12 @@ class Registry:
             raise Incompatible(_message(response))
         if response.status_code in (401, 403):
             raise UsageError(
-                f"The schema registry at {self._shown()} refuses us ({response.status_code}). "
+                f"The schema registry at {self.shown()} refuses us ({response.status_code}). "
                 "Set KHABAR_REGISTRY_USER and KHABAR_REGISTRY_PASSWORD."
             )
         if response.status_code >= 500 or response.status_code == 429:
             raise Outage(
-                f"The schema registry at {self._shown()} answers {response.status_code}: "
+                f"The schema registry at {self.shown()} answers {response.status_code}: "
                 f"{_message(response)}."
             )
         try:
@@ -116,12 +120,12 @@ class Registry:
             return response.json()
         except (requests.HTTPError, ValueError):
             raise UsageError(
-                f"What answers at {self._shown()} is no schema registry: {method} {path} gave "
+                f"What answers at {self.shown()} is no schema registry: {method} {path} gave "
                 f"{response.status_code}. Give its address with --registry-url; for Apicurio it "
                 "ends in /apis/ccompat/v7."
             ) from None
 
-    def _shown(self) -> str:
+    def shown(self) -> str:
         """The address without user and password."""
         parts = urlsplit(self.url)
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
