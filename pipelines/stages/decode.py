@@ -6,7 +6,7 @@ import hashlib
 import json
 import struct
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from io import BytesIO
 from typing import Any
@@ -45,6 +45,8 @@ FIELD_NAMES: Mapping[str, tuple[str, ...]] = {
     "fetched_at": ("fetched_at", "fetchedAt", "crawled_at", "scraped_at", "retrieved_at"),
     "language": ("language", "lang", "inLanguage"),
 }
+# Levels of JSON. The parser's own limit differs between versions of Python: about 1,000 to 10,000.
+_DEEPEST = 100
 # Sorting a run of combining marks, as NFC does, takes quadratic time: 50 s for 200,000 of them.
 # Unicode's Stream-Safe Text Format (UAX #15) has 30 at most; what Clean takes out or turns into a
 # mark (invisible characters, tatweel, isolated forms) must not join two runs.
@@ -149,11 +151,24 @@ def _json(value: bytes) -> Any:
             "invalid-utf-8", f"byte {error.start} is not UTF-8: {error.reason}"
         ) from None
     try:
-        return json.loads(text)
+        fields = json.loads(text)
     except RecursionError:
         raise StageError("too-deep", "the JSON nests too deeply") from None
     except ValueError as error:
         raise StageError("invalid-json", str(error)) from None
+    level = [fields]
+    for _ in range(_DEEPEST):
+        level = [inner for outer in level for inner in _inside(outer)]
+        if not level:
+            return fields
+    raise StageError("too-deep", "the JSON nests too deeply")
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    """The values one level down in a JSON value."""
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _avro(value: bytes, schema_by_id: SchemaLookup) -> Any:
@@ -172,8 +187,6 @@ def _avro(value: bytes, schema_by_id: SchemaLookup) -> Any:
     stream.seek(_CONFLUENT_HEADER.size)
     try:
         fields = fastavro.schemaless_reader(stream, schema, None)
-    except RecursionError:
-        raise StageError("too-deep", "the Avro value nests too deeply") from None
     # fastavro reports truncated and foreign bytes by whichever error they run into.
     except (EOFError, IndexError, KeyError, ValueError, OverflowError, TypeError) as error:
         raise StageError("invalid-avro", f"{type(error).__name__}: {error}") from None
@@ -215,10 +228,7 @@ def _text(value: Any, field: str) -> str | None:
 def _as_text(value: Any) -> str:
     if isinstance(value, str):
         return value
-    try:
-        return json.dumps(value, ensure_ascii=False, default=str)
-    except RecursionError:
-        raise StageError("too-deep", "the JSON nests too deeply") from None
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _refuse_unwritable(name: str, text: str) -> None:

@@ -218,6 +218,17 @@ def test_bad_messages(value, reason):
     assert reason_of(value) == reason
 
 
+def test_depth():
+    """A message of 100 levels is taken and one of 101 is not, in every version of Python."""
+
+    def nested(levels: int) -> bytes:
+        inner = levels - 1  # the message itself is the first
+        return b'{"title": "x", "a": ' + b"[" * inner + b"]" * inner + b"}"
+
+    assert read(nested(100)).extra["a"] == "[" * 99 + "]" * 99
+    assert reason_of(nested(101)) == "too-deep"
+
+
 def test_too_large():
     """A message of exactly the limit is taken; a byte more, or 5 MB, is not."""
     value = json.dumps({"title": "x", "body": "y" * 1000}).encode()
