@@ -116,6 +116,8 @@ def _plain_loop(made: Settings, ids: dict[str, int], group: str, count: int) -> 
                 done += 1
                 if done == count or (time.monotonic() - bundle_began) * 1000 > made.bundle_max_ms:
                     offset = OffsetAndMetadata(record.offset + 1, "", -1)
+                    # Without it the client would send each message by itself from then on.
+                    producer.flush()
                     producer.send_offsets_to_transaction({partition: offset}, group)
                     producer.commit_transaction()
                     bundle_began = 0.0
@@ -190,26 +192,28 @@ def latency(services: Services, rate: int = 100, seconds: int = 60) -> None:
     total = rate * seconds
     ended = threading.Event()
 
+    sent: dict[str, float] = {}
+
+    def values() -> Iterator[tuple[None, bytes]]:
+        began = time.monotonic()
+        for number, value in enumerate(_varied(total)):
+            time.sleep(max(0.0, began + number / rate - time.monotonic()))
+            sent[f"https://a.example/{number}"] = time.monotonic()
+            yield None, value
+
     def watch() -> None:
-        seen = 0
         outputs = [made.topic(schemas.ARTICLES), made.topic(schemas.DUPLICATES)]
         for message in tail(made, outputs, stopped=ended.is_set):
-            if message.record is None:
-                continue
-            now = time.time() * 1000
-            sent = message.record["ingested_at"].timestamp() * 1000
-            visible.append(now - sent)
-            seen += 1
-            if seen == total:
+            visible.append((time.monotonic() - sent[message.record["url"]]) * 1000)
+            if len(visible) == total:
                 return
 
-    values = list(_varied(total))
     with running(made):
         next(tail(made, [made.topic(schemas.INDEX)]))
         watcher = threading.Thread(target=watch)
         watcher.start()
         time.sleep(2)
-        produce(((None, value) for value in values), made, rate=rate)
+        produce(values(), made)
         watcher.join(20)
         ended.set()
     ordered = sorted(visible[rate * 2 :])  # the first two seconds warm up
@@ -224,7 +228,7 @@ def _share(ordered: list[float], share: float) -> float:
 
 
 def _varied(count: int) -> Iterator[bytes]:
-    """Distinct articles of a usual length, made from the samples."""
+    """Articles of a usual length, made from the samples; many are copies of earlier ones."""
     bodies = [
         json.loads(s.value).get("body", "")
         for s in samples.read()
@@ -234,7 +238,11 @@ def _varied(count: int) -> Iterator[bytes]:
         body = "\n\n".join(
             f"{number * 31 + k} {bodies[(number + k) % len(bodies)]}" for k in (0, 7)
         )
-        article = {"url": f"https://a.example/{number}", "title": f"خبر {number}", "body": body}
+        article = {
+            "url": f"https://a.example/{number}",
+            "title": f"خبر {number}",
+            "body": body,
+        }
         yield json.dumps(article, ensure_ascii=False).encode()
 
 

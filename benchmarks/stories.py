@@ -15,6 +15,7 @@ import argparse
 import collections
 import json
 import lzma
+import os
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -68,10 +69,13 @@ def scores(pairs: list[dict], story_of: dict[str, str], weighted: bool) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--shared", type=Path, default=Path("../shared"))
+    parser.add_argument("--shared", type=Path, default=Path(os.environ.get("KHABAR_SHARED") or "../shared"))
     parser.add_argument("--errors", action="store_true", help="name the pairs that went wrong")
     options = parser.parse_args()
     data = options.shared / "data"
+    if not data.is_dir():
+        print(f"no development data at {data}; skipped (--shared names the folder above it)")
+        return
 
     articles = read_articles(data / "news" / "saudinewsnet-dev.jsonl.xz")
     seconds: collections.Counter[str] = collections.Counter()

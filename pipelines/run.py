@@ -67,7 +67,7 @@ def run(
         job.open()
         say(
             f"reading {settings.topic(schemas.RAW)} as group {settings.group}, generation "
-            f"{job.generation}, {settings.delivery}; {len(job.index)} articles in the window, "
+            f"{job.generation}, {settings.delivery}; {len(job.index)} stories in the window, "
             f"{job.index.memory_bytes() / 1e6:.1f} MB"
         )
         _run_opened(job, ids, options, say, started)

@@ -14,7 +14,7 @@ from typing import Any
 from pipelines import schemas
 from pipelines.kafka.tail import Tailed, tail
 from pipelines.kafka.transaction import Job
-from pipelines.records import Article, Decision, Origin, RawMessage, Related
+from pipelines.records import Article, Decision, Origin, RawMessage, Related, StageError
 from pipelines.settings import Settings
 from pipelines.stages.clean import clean
 from pipelines.stages.decide import event_time, index_entry
@@ -34,21 +34,27 @@ def rebuild(
     progress: Callable[[int], None] = lambda count: None,
 ) -> Counter[str]:
     """Writes the new state and returns how many decisions were `rebuilt`, and how many were `lost`
-    because the raw topic no longer holds their text.
+    because the raw topic no longer holds their text, or it is no longer taken.
 
     A running pipeline of the group is fenced first and ends. Raises Outage and UsageError.
     """
     counts: Counter[str] = Counter(rebuilt=0, lost=0)
+    # One transaction, however the job itself delivers.
+    settings = replace(settings, delivery="exactly-once")
 
     def entries() -> list[dict[str, Any]]:
         published = _published(settings)
         found = []
         latest = 0
         for message in tail(settings, [settings.topic(schemas.RAW)], until_caught_up=True):
-            record = published.pop((message.partition, message.offset), None)
-            if record is None:  # a dead letter, or not read yet
+            place = (message.partition, message.offset)
+            if place not in published:  # a dead letter, or not read yet
                 continue
-            entry = _entry(message, record, settings, schema_by_id)
+            try:
+                entry = _entry(message, published[place], settings, schema_by_id)
+            except StageError:  # taken by an older version or another --max-message-bytes
+                continue
+            del published[place]
             latest = max(latest, entry["ingested_at"])
             found.append(entry)
             counts["rebuilt"] += 1
