@@ -109,34 +109,39 @@ def _decode(codes: Codes) -> str:
 
 def _compressed(codes: Codes, keep: NDArray[np.bool_]) -> tuple[Codes, str, OffsetMap]:
     """The kept code points, as array and text, with the map back."""
-    kept = codes[keep]
-    return kept, _decode(kept), OffsetMap(keep.nonzero()[0].astype(np.int32))
+    offsets = OffsetMap.identity(len(codes))
+    if not keep.all():
+        codes, offsets = codes[keep], OffsetMap(offsets.starts[keep])
+    return codes, _decode(codes), offsets
 
 
 def _squeezed(text: str, codes: Codes, offsets: OffsetMap) -> tuple[str, OffsetMap]:
     """Runs of white space to one space, one line end or two; none at the text's ends."""
-    keep = np.ones(len(codes), dtype=bool)
-    if "\n" in text:
-        codes = codes.copy()
-        for run in _WHITE_RUN.finditer(text):
-            start, end = run.span()
-            lines = min(text.count("\n", start, end), 2)
-            kept = start + max(lines, 1)
-            codes[start:kept] = _LINE if lines else _SPACE
-            keep[kept:end] = False
-    else:
-        space = codes == _SPACE
-        np.logical_and(space[1:], space[:-1], out=keep[1:])
-        np.logical_not(keep[1:], out=keep[1:])
-    if not keep.all():
-        text = _decode(codes[keep])
-        ends = None if offsets.ends is None else offsets.ends[keep]
-        offsets = OffsetMap(offsets.starts[keep], ends)
     stripped = text.strip(" \n")
     if len(stripped) < len(text):
         start = len(text) - len(text.lstrip(" \n"))
-        text, offsets = stripped, offsets.slice(start, start + len(stripped))
-    return text, offsets
+        end = start + len(stripped)
+        text, codes, offsets = stripped, codes[start:end], offsets.slice(start, end)
+    has_lines = "\n" in text
+    white = codes == _SPACE
+    if has_lines:
+        white |= codes == _LINE
+    keep = np.ones(len(codes), dtype=bool)
+    np.logical_not(white[1:] & white[:-1], out=keep[1:])  # the first of each run
+    if keep.all():
+        return text, offsets
+    if has_lines:
+        codes = codes.copy()
+        edges = (keep[:-1] != keep[1:]).nonzero()[0].tolist()
+        for start, last in zip(edges[::2], edges[1::2], strict=True):
+            lines = text.count("\n", start, last + 1)
+            if lines:
+                codes[start] = _LINE
+            if lines > 1:
+                codes[start + 1] = _LINE
+                keep[start + 1] = True
+    ends = None if offsets.ends is None else offsets.ends[keep]
+    return _decode(codes[keep]), OffsetMap(offsets.starts[keep], ends)
 
 
 def _folded(codes: Codes, table: Codes) -> tuple[str, OffsetMap]:
@@ -194,8 +199,6 @@ def _nfkc_casefold(text: str) -> str:
 def _letters_of_form(form: str) -> str:
     return unicodedata.normalize("NFKC", form).replace(" ", "")
 
-
-_WHITE_RUN = re.compile(r"[ \n]{2,}")
 
 # --- Arabic -------------------------------------------------------------------------------------
 
