@@ -69,7 +69,8 @@ def scores(pairs: list[dict], story_of: dict[str, str], weighted: bool) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--shared", type=Path, default=Path(os.environ.get("KHABAR_SHARED") or "../shared"))
+    shared = os.environ.get("KHABAR_SHARED") or "../shared"
+    parser.add_argument("--shared", type=Path, default=Path(shared))
     parser.add_argument("--errors", action="store_true", help="name the pairs that went wrong")
     options = parser.parse_args()
     data = options.shared / "data"

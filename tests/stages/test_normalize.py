@@ -6,6 +6,12 @@ from random import Random
 
 import numpy as np
 import pytest
+from camel_tools.utils.dediac import dediac_ar
+from camel_tools.utils.normalize import (
+    normalize_alef_ar,
+    normalize_alef_maksura_ar,
+    normalize_teh_marbuta_ar,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -157,6 +163,17 @@ def test_pairs_that_meet(one: str, other: str):
 def test_pairs_that_stay_apart(one: str, other: str):
     """Aliases, numbers, word order and word boundaries are no matter of spelling."""
     assert match_text(one)[0] != match_text(other)[0]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text("أإآٱابتثةهىيكلمنوءًٌٍَُِّْ ", max_size=40))
+def test_camel_tools_changes_nothing_that_the_match_layer_does_not(text: str):
+    """Where camel-tools' own folding of alef, teh marbuta, alef maksura and harakat is right, the
+    match layer does at least as much: texts that it makes equal are equal here."""
+    folded = dediac_ar(text)
+    for fold in (normalize_alef_ar, normalize_teh_marbuta_ar, normalize_alef_maksura_ar):
+        folded = fold(folded)
+    assert match_text(display_text(folded)[0])[0] == match_text(display_text(text)[0])[0]
 
 
 @pytest.mark.parametrize(("one", "other"), [("دير الزور", "ديرالزور"), ("البو كمال", "البوكمال")])
