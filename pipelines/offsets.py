@@ -46,8 +46,8 @@ class OffsetMap:
         if not 0 <= start < end <= len(self.starts):
             raise IndexError(f"span [{start}, {end}) is outside a text of {len(self.starts)}")
         last = end - 1
-        stop = int(self.starts[last]) + 1 if self.ends is None else int(self.ends[last])
-        return int(self.starts[start]), stop
+        stop = self.starts.item(last) + 1 if self.ends is None else self.ends.item(last)
+        return self.starts.item(start), stop
 
     def slice(self, start: int, end: int) -> OffsetMap:
         """The map of the derived text `[start, end)` alone."""
