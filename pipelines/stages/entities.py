@@ -430,7 +430,9 @@ def _collect(article: Article, found: list[_Found]) -> tuple[Entity, ...]:
 
     drafts: dict[str, _Draft] = {}
     for mention, name in placed:
-        draft = drafts.setdefault(name.record.entity_id, _Draft(name.record))
+        draft = drafts.get(name.record.entity_id)
+        if draft is None:
+            draft = drafts[name.record.entity_id] = _Draft(name.record)
         draft.mentions.append(mention)
         draft.aliases[name.passage.text[name.start : name.end]] = None
         draft.in_title |= name.passage is display.title
