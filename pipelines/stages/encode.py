@@ -34,6 +34,9 @@ MAX_BYTES = 16 * 1024 * 1024
 _SLACK = 64 * 1024  # bytes left for key, headers and the batch around a record
 _DETAIL_CHARACTERS = 500
 
+# What an entity's own record says of its article.
+_OF_ARTICLE = ("article_id", "revision", "story_id", "source", "url", "published_at", "versions")
+
 _CONFLUENT_HEADER = struct.Struct(">bI")  # magic byte, schema id
 
 
@@ -70,15 +73,9 @@ def encode(envelope: Envelope, topics: Topics) -> list[Message]:
         ]
     record = article_record(article, origin, topics.entities_version)
     messages = [_message(topics, schemas.ARTICLES, story_key, record)]
-    for entity in article.entities:
-        messages.append(
-            _message(
-                topics,
-                schemas.ENTITIES,
-                entity.entity_id.encode(),
-                entity_record(entity, article, record["versions"]),
-            )
-        )
+    for entity in entity_records(record):
+        key = entity["entity_id"].encode()
+        messages.append(_message(topics, schemas.ENTITIES, key, entity))
     messages.append(_message(topics, schemas.INDEX, article_key, index))
     return messages
 
@@ -190,18 +187,10 @@ def duplicate_record(article: Article, origin: Origin, entities_version: str) ->
     }
 
 
-def entity_record(entity: Entity, article: Article, versions: Mapping[str, Any]) -> dict[str, Any]:
-    """The record of one entity of a published article: schema `news.entities.avsc`."""
-    return {
-        **_entity(entity),
-        "article_id": article.article_id,
-        "revision": article.decision.revision,
-        "story_id": article.decision.story_id,
-        "source": article.source,
-        "url": article.url or None,
-        "published_at": article.published.utc,
-        "versions": versions,
-    }
+def entity_records(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The records of the entities in a published article's `record`: `news.entities.avsc`."""
+    article = {name: record[name] for name in _OF_ARTICLE}
+    return [{**entity, **article} for entity in record["entities"]]
 
 
 def frame(schema_id: int, kind: str, record: Mapping[str, Any]) -> bytes:
