@@ -531,14 +531,14 @@ class Index:
         """Enter a text under a key; of more than `HOT_KEY` living texts the oldest one goes."""
         view = self._view
         *places, empty = self._places(key)
-        slots = [(view[place] & _SLOT_MASK) - 1 for place in places]
-        dead = next((at for at, each in enumerate(slots) if self._owners[each] is None), None)
         entry = key << _SLOT_BITS | slot + 1
-        if dead is not None:
-            view[places[dead]] = entry
-        elif len(slots) >= HOT_KEY:
-            oldest = min(range(len(slots)), key=lambda at: int(self._sequences[slots[at]]))
-            view[places[oldest]] = entry
+        for place in places:
+            if self._owners[(view[place] & _SLOT_MASK) - 1] is None:
+                view[place] = entry
+                return
+        if len(places) >= HOT_KEY:
+            slots = [(view[place] & _SLOT_MASK) - 1 for place in places]
+            view[places[int(self._sequences[slots].argmin())]] = entry
         else:
             view[empty] = entry
             self._used += 1
