@@ -7,12 +7,14 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 import shutil
 import sys
 import threading
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +69,8 @@ _ALL = tuple(setting.name for setting in SETTINGS)
 
 def say(line: str) -> None:
     """A line of progress: to the terminal's error stream, so that output can be piped."""
-    click.echo(line, err=True)
+    with suppress(OSError):  # nobody listens any more; what happens must not depend on it
+        click.echo(line, err=True)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -104,7 +107,8 @@ def main() -> None:
         say(f"khabar: {error}")
         sys.exit(EXIT_OUTAGE if isinstance(error, Outage) else EXIT_USAGE)
     except BrokenPipeError:  # whoever read our output has gone: `khabar tail | head`
-        sys.stderr.close()
+        # Python flushes at its end, once more into nothing.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except Exception as error:  # noqa: BLE001 - the last place to tell it
         if debug:
@@ -112,7 +116,7 @@ def main() -> None:
         say(
             f"khabar: this is a bug, please report it: {type(error).__name__}: "
             f"{_first_line(error)}\nNothing was committed that was not committed before. "
-            f"`khabar --debug {' '.join(sys.argv[1:])}` shows where it happened."
+            "The same command with --debug behind `khabar` shows where it happened."
         )
         sys.exit(EXIT_BUG)
 
@@ -173,7 +177,8 @@ def up(data: Path | None, kafka_port: int | None, registry_port: int | None, **v
     """
     from pipelines.kafka import topics
     from pipelines.local import LocalError, Services
-    from pipelines.run import register, stopping_at_signals
+    from pipelines.run import register
+    from pipelines.signals import stopping_at_signals
 
     ended = threading.Event()
     try:
@@ -277,7 +282,7 @@ def produce(paths: tuple[str, ...], rate: float | None, loop: bool, **values: An
     zcat archive.gz | khabar produce -
     """
     from pipelines.producers.produce import produce as send
-    from pipelines.run import stopping_at_signals
+    from pipelines.signals import stopping_at_signals
 
     settings = _settings(values)
     ended = threading.Event()
@@ -325,11 +330,20 @@ def run(context: click.Context, /, until_caught_up: bool, **values: Any) -> None
     khabar run --until-caught-up
     khabar run --bootstrap-servers kafka-1:9093 --kafka-config sasl.properties
     """
-    from pipelines.run import run as run_pipeline
+    from pipelines.signals import stopping_at_signals
 
-    run_pipeline(
-        _settings(values), until_caught_up=until_caught_up, say=say, beam_arguments=context.args
-    )
+    settings, stop = _settings(values), threading.Event()
+    with stopping_at_signals(stop.set):
+        # Beam takes seconds to import: a signal counts from here on.
+        from pipelines.run import run as run_pipeline
+
+        run_pipeline(
+            settings,
+            until_caught_up=until_caught_up,
+            say=say,
+            beam_arguments=context.args,
+            stop=stop,
+        )
 
 
 @cli.command(epilog=_EXIT_CODES)
@@ -387,8 +401,8 @@ def tail(topic: str, as_json: bool, new: bool, until_caught_up: bool, **values: 
     """
     from pipelines.kafka import topics as kafka_topics
     from pipelines.kafka.tail import tail as read
-    from pipelines.run import stopping_at_signals
     from pipelines.show import as_object, as_text
+    from pipelines.signals import stopping_at_signals
 
     settings = _settings(values)
     name = settings.topic(topic) if topic in kafka_topics.KINDS else topic
@@ -430,7 +444,7 @@ def index_rebuild(**values: Any) -> None:
     from pipelines.run import Lookup, ready
 
     settings = _settings(values)
-    ids = ready(settings, say)
+    ids = ready(settings, say, threading.Event())
     with _progress("rebuilt") as told:
         counts = rebuild(
             settings,

@@ -13,3 +13,7 @@ class Outage(Exception):
 
 class Superseded(Exception):
     """Another instance of the group has taken over. Exit code 0, so that no supervisor restarts."""
+
+
+class Stopped(Exception):
+    """Asked to end before anything was read. Exit code 0."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import apache_beam as beam
 from fastavro.write import Writer
@@ -142,14 +142,17 @@ class _AvroFiles:
         self.counts: Counter[str] = Counter({"read": 0} | dict.fromkeys(WRITTEN, 0))
         self._out = out
         self._progress = progress
+        self._streams: dict[str, IO[bytes]] = {}
         self._writers: dict[str, Any] = {}
         self._kinds = {f"{_PREFIX}.{kind}": kind for kind in WRITTEN}
 
     def __enter__(self) -> _AvroFiles:
         try:
             self._out.mkdir(parents=True, exist_ok=True)
-            self._streams = {kind: self._partial(kind).open("wb") for kind in WRITTEN}
+            for kind in WRITTEN:
+                self._streams[kind] = self._partial(kind).open("wb")
         except OSError as error:
+            self._drop()
             raise UsageError(
                 f"{self._out} cannot be written: {error.strerror}. Give another folder with --out."
             ) from None
@@ -158,14 +161,18 @@ class _AvroFiles:
         return self
 
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        if error is not None:
+            self._drop()
+            return
         for name, stream in self._streams.items():
-            if error is None:
-                self._writers[name].flush()
+            self._writers[name].flush()
             stream.close()
-            if error is None:
-                self._partial(name).replace(self._out / f"{name}.avro")
-            else:
-                self._partial(name).unlink()
+            self._partial(name).replace(self._out / f"{name}.avro")
+
+    def _drop(self) -> None:
+        for name, stream in self._streams.items():
+            stream.close()
+            self._partial(name).unlink()
 
     def write(self, message: Message) -> None:
         kind = self._kinds.get(message.topic)

@@ -5,7 +5,6 @@ stop. What the exit codes and guarantees of the command rest on is in `kafka/tra
 from __future__ import annotations
 
 import gc
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,7 +15,7 @@ from typing import Any
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
 
 from pipelines import schemas
-from pipelines.errors import Outage, UsageError
+from pipelines.errors import Outage, Stopped, UsageError
 from pipelines.graph import Plan, build
 from pipelines.kafka import topics
 from pipelines.kafka.registry import Incompatible, Registry
@@ -32,6 +31,8 @@ from pipelines.stages.encode import Topics
 WAIT_S = 60.0
 # Seconds between two lines of progress.
 LINE_S = 5.0
+# Seconds for which a schema that the registry does not have is not asked for again.
+_MISSING_S = 5.0
 # Kinds whose values are Avro in the registry; dead letters are the original bytes.
 REGISTERED = (
     schemas.RAW,
@@ -54,15 +55,21 @@ def run(
     say: Say = print,
     beam_arguments: Sequence[str] = (),
     started: Callable[[Job], None] = lambda job: None,
-) -> Job:
-    """Runs until a signal, until caught up, or until another instance takes over.
+    stop: threading.Event | None = None,
+) -> None:
+    """Runs until `stop` is set, until caught up, or until another instance takes over.
 
     `started` gets the job when reading begins. Raises Outage, UsageError or Superseded; nothing is
     committed then that was not committed before.
     """
     options = _beam_options(beam_arguments)
-    ids = ready(settings, say)
-    job = Job(settings, ids, until_caught_up=until_caught_up, warn=say)
+    stop = stop or threading.Event()
+    try:
+        ids = ready(settings, say, stop)
+    except Stopped:
+        say("stopped before anything was read")
+        return
+    job = Job(settings, ids, until_caught_up=until_caught_up, warn=say, stop=stop)
     try:
         job.open()
         say(
@@ -71,9 +78,10 @@ def run(
             f"{job.index.memory_bytes() / 1e6:.1f} MB"
         )
         _run_opened(job, ids, options, say, started)
+    except Stopped:
+        say("stopped before anything was read")
     finally:
         job.close()
-    return job
 
 
 def _beam_options(arguments: Sequence[str]) -> PipelineOptions:
@@ -126,7 +134,7 @@ def _run_opened(
     # What was made so far lives as long as the process: the collector need not look at it again.
     gc.collect()
     gc.freeze()
-    with stopping_at_signals(job.stop), _lines(job, say):
+    with _lines(job, say):
         started(job)
         try:
             with in_process_pipeline(options) as pipeline:
@@ -139,14 +147,15 @@ def _run_opened(
             raise
 
 
-def ready(settings: Settings, say: Say) -> dict[str, int]:
+def ready(settings: Settings, say: Say, stop: threading.Event) -> dict[str, int]:
     """Waits up to WAIT_S for Kafka and the registry; returns the schemas' ids by kind.
 
-    Raises Outage when one of them stays away, UsageError when topics or schemas are missing.
+    Raises Outage when one of them stays away, UsageError when topics or schemas are missing,
+    Stopped when `stop` is set.
     """
     deadline = time.monotonic() + WAIT_S
     said = False
-    while True:
+    while not stop.is_set():
         try:
             topics.require(settings)
             return schema_ids(settings)
@@ -156,7 +165,8 @@ def ready(settings: Settings, say: Say) -> dict[str, int]:
             if not said:
                 say(f"{outage} Waiting up to {WAIT_S:.0f} s.")
                 said = True
-            time.sleep(1.0)
+            stop.wait(1.0)
+    raise Stopped
 
 
 def subject(settings: Settings, kind: str) -> str:
@@ -229,34 +239,31 @@ def check_schemas(settings: Settings) -> list[str]:
 
 
 class Lookup:
-    """Schemas by id, each asked for once; pickled without what it has learned."""
+    """Schemas by id, each asked for once; pickled without what it has learned.
+
+    One that the registry does not have may be registered a moment later: it is asked for again
+    after _MISSING_S.
+    """
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._known: dict[int, Any] = {}
+        self._missing: dict[int, float] = {}
 
     def __call__(self, schema_id: int) -> Any:
-        # An unknown id is asked for again: its schema may be registered a moment later.
-        if self._known.get(schema_id) is None:
-            self._known[schema_id] = Registry(self._url).schema(schema_id)
-        return self._known[schema_id]
+        if schema_id in self._known:
+            return self._known[schema_id]
+        if time.monotonic() - self._missing.get(schema_id, -_MISSING_S) < _MISSING_S:
+            return None
+        found = Registry(self._url).schema(schema_id)
+        if found is None:
+            self._missing[schema_id] = time.monotonic()
+        else:
+            self._known[schema_id] = found
+        return found
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_url": self._url, "_known": {}}
-
-
-@contextmanager
-def stopping_at_signals(stop: Callable[[], None]) -> Iterator[None]:
-    """SIGTERM and SIGINT ask for the end; outside the main thread nothing is changed."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {s: signal.signal(s, lambda *_: stop()) for s in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        return {"_url": self._url, "_known": {}, "_missing": {}}
 
 
 @contextmanager

@@ -87,9 +87,10 @@ SETTINGS: tuple[Setting, ...] = (
         "max_message_bytes",
         1024 * 1024,
         "Bytes of a message that are taken; larger ones become dead letters. A record carries "
-        "raw text and display text, so a quarter of the 16 MiB that a topic takes is the most.",
+        "raw text, display text and mentions, so an eighth of the 16 MiB that a topic takes is "
+        "the most.",
         at_least=1024,
-        at_most=4 * 1024 * 1024,
+        at_most=2 * 1024 * 1024,
     ),
     Setting(
         "bundle_linger_ms",
@@ -103,7 +104,7 @@ SETTINGS: tuple[Setting, ...] = (
         500,
         "Milliseconds after which a bundle is committed although more articles wait.",
         at_least=10,
-        at_most=30_000,
+        at_most=5_000,
     ),
 )
 

@@ -170,7 +170,7 @@ def test_exit_codes(
     assert one_paragraph(err)
     assert str(error).splitlines()[-1] in err
     if code == 1:
-        assert "khabar --debug process x --out x" in err
+        assert "--debug behind `khabar`" in err
 
 
 def test_debug(khabar: Khabar, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,8 @@ import signal
 import pytest
 
 from pipelines.errors import UsageError
-from pipelines.run import _beam_options, stopping_at_signals
+from pipelines.run import _beam_options
+from pipelines.signals import stopping_at_signals
 
 
 @pytest.mark.parametrize("arguments", [[], ["--runner=DirectRunner"], ["--runner", "FnApiRunner"]])

@@ -10,15 +10,33 @@ from typing import Any
 
 from kafka import KafkaConsumer, KafkaProducer
 from kafka.admin import KafkaAdminClient
+from kafka.errors import (
+    AuthorizationError,
+    CorruptRecordError,
+    KafkaConfigurationError,
+    KafkaError,
+    OffsetOutOfRangeError,
+    SaslAuthenticationFailedError,
+    UnsupportedSaslMechanismError,
+)
 
-from pipelines.errors import UsageError
+from pipelines.errors import Outage, UsageError
 from pipelines.settings import Settings
 
 ENVIRONMENT_PREFIX = "KHABAR_KAFKA_"
 # Bytes of the largest message with its batch: what the topics take, and room for the headers.
 MAX_MESSAGE_BYTES = 17 * 1024 * 1024
 
-# What the guarantees rest on cannot be set from outside.
+# Seconds that Kafka may take to answer before the job gives up: more than a leader election, less
+# than the patience of whoever watches.
+ANSWER_S = 20.0
+ANSWER_MS = int(ANSWER_S * 1000)
+
+_PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
+# What Kubernetes sets of itself in every pod beside a service that is named `khabar-kafka`.
+_SERVICE_LINKS = ("PORT", "SERVICE_")
+
+# What the guarantees and their time limits rest on cannot be set from outside.
 _OURS = frozenset(
     [
         "bootstrap_servers",
@@ -33,6 +51,14 @@ _OURS = frozenset(
         "value_serializer",
         "key_deserializer",
         "value_deserializer",
+        "linger_ms",
+        "batch_size",
+        "max_request_size",
+        "max_partition_fetch_bytes",
+        "max_block_ms",
+        "delivery_timeout_ms",
+        "request_timeout_ms",
+        "transaction_timeout_ms",
     ]
 )
 
@@ -46,8 +72,9 @@ def client_settings(settings: Settings) -> dict[str, Any]:
     if settings.kafka_config:
         given.update(_read_file(Path(settings.kafka_config)))
     for variable, value in os.environ.items():
-        if variable.startswith(ENVIRONMENT_PREFIX) and variable != ENVIRONMENT_PREFIX + "CONFIG":
-            given[variable.removeprefix(ENVIRONMENT_PREFIX).lower()] = value
+        name = variable.removeprefix(ENVIRONMENT_PREFIX)
+        if name != variable and name != "CONFIG" and not name.startswith(_SERVICE_LINKS):
+            given[name.lower()] = value
     return {name: _typed(name, value) for name, value in given.items()}
 
 
@@ -111,12 +138,34 @@ def admin(settings: Settings, **ours: Any) -> Any:
     )
 
 
-def unreachable(settings: Settings, error: Exception) -> str:
-    """The paragraph for a Kafka that does not answer."""
-    return (
-        f"Kafka at {settings.bootstrap_servers} does not answer ({type(error).__name__}). "
-        "Start it (`khabar up` runs one on this machine), or give its address with "
+def failure(settings: Settings, error: KafkaError) -> Exception:
+    """What the operator can act on, for whatever Kafka's client has raised."""
+    at, name = f"Kafka at {settings.bootstrap_servers}", type(error).__name__
+    if isinstance(
+        error, AuthorizationError | SaslAuthenticationFailedError | UnsupportedSaslMechanismError
+    ):
+        return UsageError(
+            f"{at} refuses us ({name}). Check user, password and rights in --kafka-config or "
+            "KHABAR_KAFKA_…"
+        )
+    if isinstance(error, KafkaConfigurationError):
+        return UsageError(f"Kafka's client refuses its settings: {error}.")
+    if isinstance(error, CorruptRecordError):
+        return UsageError(
+            f"Kafka's client cannot read a record ({error}), such as one whose header's name is "
+            "not UTF-8. Move the group past it with Kafka's own kafka-consumer-groups tool."
+        )
+    if isinstance(error, OffsetOutOfRangeError):
+        return Outage(
+            f"{at} no longer holds the offsets that were to be read next ({error}). The next start "
+            "says how many have expired."
+        )
+    secured = "security_protocol" in client_settings(settings)
+    return Outage(
+        f"{at} does not answer ({name}: {error}). Nothing is lost: the next start goes on at the "
+        "last commit. Start it (`khabar up` runs one on this machine), or give its address with "
         "--bootstrap-servers."
+        + (" Does the listener there speak this security_protocol?" if secured else "")
     )
 
 
@@ -165,6 +214,9 @@ def _typed(name: str, value: str) -> Any:
         hint = f" Did you mean {near[0]}?" if near else ""
         raise UsageError(f"No Kafka client has a setting named {name}.{hint}")
     default = _DEFAULTS[name]
+    if name == "security_protocol" and value not in _PROTOCOLS:
+        # kafka-python takes any other word for PLAINTEXT.
+        raise UsageError(f"security_protocol takes one of {', '.join(_PROTOCOLS)}.")
     try:
         if isinstance(default, bool):
             return {"true": True, "1": True, "false": False, "0": False}[value.lower()]

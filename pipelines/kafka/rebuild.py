@@ -6,16 +6,19 @@ transaction that begins with a `reset` entry, so a crash in between leaves the o
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from pipelines import schemas
+from pipelines.errors import Superseded, UsageError
 from pipelines.kafka.tail import Tailed, tail
 from pipelines.kafka.transaction import Job
 from pipelines.records import Article, Decision, Origin, RawMessage, Related, StageError
 from pipelines.settings import Settings
+from pipelines.stages import encode
 from pipelines.stages.clean import clean
 from pipelines.stages.decide import event_time, index_entry
 from pipelines.stages.decode import SchemaLookup, decode
@@ -33,41 +36,51 @@ def rebuild(
     *,
     progress: Callable[[int], None] = lambda count: None,
 ) -> Counter[str]:
-    """Writes the new state and returns how many decisions were `rebuilt`, and how many were `lost`
-    because the raw topic no longer holds their text, or it is no longer taken.
+    """Writes the new state; returns how many decisions of the window were `rebuilt`, how many are
+    `lost` because the raw topic no longer holds their text, and how many `refused` because this
+    version does not take it any more.
 
     A running pipeline of the group is fenced first and ends. Raises Outage and UsageError.
     """
-    counts: Counter[str] = Counter(rebuilt=0, lost=0)
+    counts: Counter[str] = Counter(rebuilt=0, lost=0, refused=0)
     # One transaction, however the job itself delivers.
     settings = replace(settings, delivery="exactly-once")
+    # The broker's clock is ours, or near: older messages have left the window.
+    oldest = time.time_ns() // 1_000_000 - settings.window_ms - _HOUR_MS
+    last_sequence = 0
 
     def entries() -> list[dict[str, Any]]:
+        nonlocal last_sequence
         published = _published(settings)
+        last_sequence = max((r["sequence"] for r in published.values()), default=0)
         found = []
-        latest = 0
         for message in tail(settings, [settings.topic(schemas.RAW)], until_caught_up=True):
-            place = (message.partition, message.offset)
-            if place not in published:  # a dead letter, or not read yet
+            record = published.pop((message.partition, message.offset), None)
+            if record is None or message.timestamp < oldest:  # a dead letter, or not read yet
                 continue
             try:
-                entry = _entry(message, published[place], settings, schema_by_id)
-            except StageError:  # taken by an older version or another --max-message-bytes
+                entry = _entry(message, record, settings, schema_by_id)
+            except StageError:
+                counts["refused"] += 1
                 continue
-            del published[place]
-            latest = max(latest, entry["ingested_at"])
+            if entry["article_id"] != record["article_id"]:  # of a raw topic that was before
+                counts["lost"] += 1
+                continue
             found.append(entry)
             counts["rebuilt"] += 1
             progress(counts["rebuilt"])
-        counts["lost"] = len(published)
-        oldest = latest - settings.window_ms - _HOUR_MS
-        found = [entry for entry in found if entry["ingested_at"] > oldest]
+        counts["lost"] += sum(record["time"] >= oldest for record in published.values())
         # Several partitions are read in another order than they were decided in.
         return sorted(found, key=lambda entry: entry["sequence"])
 
     job = Job(settings, schema_ids)
     try:
-        job.replace_index(entries)
+        job.replace_index(entries, lambda: last_sequence)
+    except Superseded:
+        raise UsageError(
+            f"A pipeline of group {settings.group} started while the index was being made anew, "
+            "and took over. Stop it, and type the same command once more."
+        ) from None
     finally:
         job.close()
     return counts
@@ -83,10 +96,12 @@ def _published(settings: Settings) -> dict[_Place, dict[str, Any]]:
         if record is not None and record["origin"]["topic"] == raw:
             place = (record["origin"]["partition"], record["origin"]["offset"])
             decisions[place] = {name: record.get(name) for name in _DECISION}
+            decisions[place]["time"] = record["ingested_at"].timestamp() * 1000
     return decisions
 
 
 _DECISION = (
+    "article_id",
     "verdict",
     "story_id",
     "revision",
@@ -106,7 +121,8 @@ def _entry(
 ) -> dict[str, Any]:
     origin = Origin(message.topic, message.partition, message.offset, message.timestamp)
     raw = RawMessage(origin, message.key, message.value)
-    article = decode(raw, schema_by_id, max_bytes=settings.max_message_bytes)
+    # What was taken once is taken again, whatever the limit is today.
+    article = decode(raw, schema_by_id, max_bytes=encode.MAX_BYTES)
     article = fingerprint(normalize(clean(article)))
     return index_entry(_decided(article, record, settings), origin, generation=0)
 

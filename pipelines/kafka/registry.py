@@ -14,6 +14,11 @@ import requests
 from pipelines.errors import Outage, UsageError
 
 _TIMEOUT_S = 10
+_BAD_ADDRESS = (
+    requests.exceptions.InvalidURL,
+    requests.exceptions.MissingSchema,
+    requests.exceptions.InvalidSchema,
+)
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -36,13 +41,18 @@ class Registry:
         answer = self._call("GET", f"/schemas/ids/{schema_id}", missing_is_none=True)
         if answer is None or answer.get("schemaType", "AVRO") != "AVRO":
             return None
-        return fastavro.parse_schema(json.loads(answer["schema"]), named_schemas={})
+        try:
+            return fastavro.parse_schema(json.loads(answer["schema"]), named_schemas={})
+        except (fastavro.schema.SchemaParseException, fastavro.schema.UnknownType, ValueError):
+            return None  # such as one that refers to other subjects
 
     def find(self, subject: str, schema: str) -> int | None:
         """The id under which `subject` holds exactly this schema; None when it does not."""
-        answer = self._call(
-            "POST", f"/subjects/{subject}", {"schema": schema}, missing_is_none=True
-        )
+        path = f"/subjects/{subject}"
+        try:
+            answer = self._call("POST", path, {"schema": schema}, missing_is_none=True)
+        except Incompatible:  # some registries say so of one that they do not have
+            return None
         return None if answer is None else int(answer["id"])
 
     def register(self, subject: str, schema: str) -> int:
@@ -83,9 +93,9 @@ class Registry:
         user = os.environ.get("KHABAR_REGISTRY_USER")
         credentials = (user, os.environ.get("KHABAR_REGISTRY_PASSWORD", "")) if user else None
         session = requests.Session()
-        # A proxy of the environment must not be asked for this machine itself.
-        session.trust_env = urlsplit(self.url).hostname not in _LOOPBACK
         try:
+            # A proxy of the environment must not be asked for this machine itself.
+            session.trust_env = urlsplit(self.url).hostname not in _LOOPBACK
             response = session.request(
                 method,
                 self.url.rstrip("/") + path,
@@ -94,14 +104,17 @@ class Registry:
                 timeout=_TIMEOUT_S,
                 headers={"Content-Type": "application/vnd.schemaregistry.v1+json"},
             )
-        except (requests.exceptions.InvalidURL, requests.exceptions.MissingSchema) as error:
-            raise UsageError(f"The registry's address is not one: {error}.") from None
+        except (*_BAD_ADDRESS, ValueError):
+            raise UsageError(
+                f"The registry's address, {self.shown()}, is not one. Give http://host:port/path "
+                "with --registry-url; user and password come from the environment."
+            ) from None
         except requests.RequestException as error:
             raise Outage(
                 f"The schema registry at {self.shown()} does not answer "
                 f"({type(error).__name__}). Start it, or give its address with --registry-url."
             ) from None
-        if response.status_code == 404 and missing_is_none:
+        if response.status_code == 404 and missing_is_none and _knows_what_is_missing(response):
             return None
         if response.status_code in (409, 422) and method == "POST":
             raise Incompatible(_message(response))
@@ -127,8 +140,16 @@ class Registry:
 
     def shown(self) -> str:
         """The address without user and password."""
-        parts = urlsplit(self.url)
-        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        before, _, after = self.url.rpartition("@")
+        return f"{before.partition('//')[0]}//{after}" if before else self.url
+
+
+def _knows_what_is_missing(response: requests.Response) -> bool:
+    """Whether a registry says that it has no such thing, and not a web server no such page."""
+    try:
+        return "error_code" in response.json()
+    except ValueError:
+        return False
 
 
 def _message(response: requests.Response) -> str:

@@ -54,7 +54,7 @@ def tail(
     try:
         consumer = clients.consumer(settings, auto_offset_reset="earliest", fetch_max_wait_ms=100)
     except KafkaError as error:
-        raise Outage(clients.unreachable(settings, error)) from None
+        raise clients.failure(settings, error) from None
     try:
         partitions = []
         for topic in topics:
@@ -81,9 +81,7 @@ def tail(
                 elif time.monotonic() - heard > _ANSWER_MS / 1000:
                     raise Outage(f"Kafka at {settings.bootstrap_servers} does not answer.")
     except KafkaError as error:
-        raise Outage(
-            f"Kafka at {settings.bootstrap_servers} is away ({type(error).__name__}: {error})."
-        ) from None
+        raise clients.failure(settings, error) from None
     finally:
         consumer.close()
 

@@ -9,7 +9,7 @@ from kafka.admin import ConfigResource, ConfigResourceType, NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from pipelines import schemas
-from pipelines.errors import Outage, UsageError
+from pipelines.errors import UsageError
 from pipelines.kafka import clients
 from pipelines.settings import Settings
 from pipelines.stages import encode
@@ -84,7 +84,7 @@ def create(settings: Settings, partitions: int = 1, replicas: int = -1) -> list[
                 admin.wait_for_topics(made)
             return made
         except KafkaError as error:
-            raise Outage(f"Kafka could not create the topics: {error}.") from None
+            raise clients.failure(settings, error) from None
 
 
 def check(settings: Settings) -> list[str]:
@@ -101,7 +101,7 @@ def check(settings: Settings) -> list[str]:
             configs = _configs(admin, [settings.topic(k) for k in KINDS])
             index = admin.describe_topics([settings.topic(schemas.INDEX)])[0]
         except KafkaError as error:
-            raise Outage(f"Kafka could not describe the topics: {error}.") from None
+            raise clients.failure(settings, error) from None
     problems = []
     raw, dead = settings.topic(schemas.RAW), settings.topic(schemas.DEAD_LETTERS)
     raw_bytes = int(configs[raw]["max.message.bytes"])
@@ -150,7 +150,7 @@ def _admin(settings: Settings) -> Any:
     try:
         return clients.admin(settings, bootstrap_timeout_ms=5000)
     except KafkaError as error:
-        raise Outage(clients.unreachable(settings, error)) from None
+        raise clients.failure(settings, error) from None
 
 
 def _names(admin: Any) -> set[str]:

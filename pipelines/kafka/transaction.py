@@ -19,31 +19,27 @@ from typing import Any
 
 from kafka import TopicPartition
 from kafka.errors import (
-    AuthorizationError,
+    IllegalStateError,
     InvalidProducerEpochError,
     KafkaError,
     KafkaTimeoutError,
     ProducerFencedError,
     RetriableError,
-    SaslAuthenticationFailedError,
 )
 from kafka.structs import OffsetAndMetadata
 
 from pipelines import schemas
-from pipelines.errors import Outage, Superseded, UsageError
+from pipelines.errors import Outage, Stopped, Superseded, UsageError
 from pipelines.kafka import clients
-from pipelines.kafka.registry import Registry
+from pipelines.kafka.clients import ANSWER_MS, ANSWER_S
+from pipelines.kafka.index_log import IndexLog
 from pipelines.records import Message, Origin, RawMessage
 from pipelines.settings import Settings
-from pipelines.stages import encode
-from pipelines.stages.decide import STATE_VERSION, Index
+from pipelines.stages.decide import Index
 from pipelines.transforms import use_index
 
 Warn = Callable[[str], None]
 
-# Seconds that Kafka may take to answer before the job gives up: more than a leader election, less
-# than the patience of whoever watches.
-ANSWER_S = 20.0
 # Seconds between two looks at the end of the topics: lag, new partitions, and whether Kafka lives.
 WATCH_S = 2.0
 # Milliseconds of one poll: how soon an idle job sees that it is to stop.
@@ -53,12 +49,18 @@ _IDLE_MS = 500
 _MAX_BUNDLE_RECORDS = 5_000
 _MAX_BUNDLE_BYTES = 32 * 1024 * 1024
 _FENCED = (ProducerFencedError, InvalidProducerEpochError)
+# Milliseconds after which Kafka aborts a transaction that was left open: far beyond any bundle. A
+# whole index is written in one, so a rebuild takes the most that brokers allow by default.
+_TRANSACTION_MS, _LONGEST_TRANSACTION_MS = 60_000, 900_000
+# Seconds within which a writer that fenced us has said so in the index.
+_SUCCESSOR_S = 10.0
 
 
 class Job:
     """Source, sink and state of one run; `schema_ids` are the registry's, by kind of topic.
 
-    `warn` takes lines for the operator. `open` comes before anything else.
+    `warn` takes lines for the operator, `stop` is set by whoever wants the end. `open` comes
+    before anything else.
     """
 
     def __init__(
@@ -68,20 +70,23 @@ class Job:
         *,
         until_caught_up: bool = False,
         warn: Warn = print,
+        stop: threading.Event | None = None,
     ) -> None:
         self.settings = settings
-        self._schema_ids = schema_ids
-        self._warn = warn
         self.generation = 0
-        self.index = Index(window_ms=settings.window_ms)
         self.failure: Exception | None = None
         self.read = 0
         self.written: Counter[str] = Counter()
+        self._log = IndexLog(settings, schema_ids)
+        self._warn = warn
+        self._producer: Any = None
+        self._consumer: Any = None
         self._ends: dict[TopicPartition, int] = {}
         self._committed: dict[TopicPartition, int] = {}
         self._until_caught_up = until_caught_up
         self._transactional = settings.delivery == "exactly-once"
-        self._stop = threading.Event()
+        self._stop = stop or threading.Event()
+        self._caught_up = False
         self._positions: dict[TopicPartition, int] = {}
         self._targets: dict[TopicPartition, int] = {}
         self._polled: deque[Any] = deque()
@@ -92,58 +97,79 @@ class Job:
         self._waiting: list[Message] = []
         self._sent: list[Any] = []
         self._bundle_written: Counter[str] = Counter()
-        self._index_end = 0
-        self._old_schemas: dict[int, Any] = {}
         self._watched = 0.0
         self._answered = time.monotonic()
 
     # --- start and end ---------------------------------------------------------------------
 
-    def open(self) -> None:
-        """Takes over the group: fences an older writer, restores the index, finds the offsets.
+    @property
+    def index(self) -> Index:
+        """The state: what the index topic says, and what this job has decided since."""
+        return self._log.index
 
-        Raises Outage when Kafka does not answer, UsageError when its state cannot be used.
+    def open(self) -> None:
+        """Takes over the group: restores the index, fences an older writer, finds the offsets.
+
+        Raises Outage when Kafka does not answer, UsageError when its state cannot be used, Stopped
+        when the end was asked for meanwhile.
         """
         with self._guard():
-            self._take_over()
-            self._restore()
+            # Before anything is fenced: who cannot use the state must leave the running writer be.
+            self._log.catch_up(self._stop.is_set)
+            self._log.require_usable()
+            self._take_over(_TRANSACTION_MS)
+            # What the older writer committed until it was fenced.
+            self._log.catch_up(self._stop.is_set)
+            self.generation = self._log.generation + 1
             self._begin_generation()
             self._consumer = clients.consumer(
-                self.settings, group_id=self.settings.group, fetch_max_wait_ms=_POLL_MS
+                self.settings,
+                group_id=self.settings.group,
+                fetch_max_wait_ms=_POLL_MS,
+                metadata_max_age_ms=60_000,
             )
             self._assign()
             if self._until_caught_up:
-                self._targets = self._end_offsets()
+                self._targets = self._end_offsets(ANSWER_MS)
         use_index(self.settings.group, self.index)
 
-    def replace_index(self, entries: Callable[[], Iterable[dict[str, Any]]]) -> None:
+    def replace_index(
+        self, entries: Callable[[], Iterable[dict[str, Any]]], last_sequence: Callable[[], int]
+    ) -> None:
         """Instead of `open`: fences the group's writer, then writes a new state in one transaction.
 
-        `entries` is called when no other writer can change what it reads. Raises as `open` does.
+        `entries` is called when no other writer can change what it reads, `last_sequence` after
+        it. Raises as `open` does; not UsageError for the state, which is what it replaces.
         """
         with self._guard():
-            self._take_over()
-            self.generation = 1 + max((e["generation"] for e in self._index_entries()), default=0)
+            self._take_over(_LONGEST_TRANSACTION_MS)
+            self._log.catch_up()
+            self.generation = self._log.generation + 1
             made = entries()
             self._producer.begin_transaction()
-            self._send(self._index_message(self._mark("reset")))
+            self._send(self._log.mark("reset", self.generation))
             for entry in made:
-                self._send(self._index_message(entry | {"generation": self.generation}))
+                self._send(self._log.message(entry | {"generation": self.generation}))
                 if len(self._sent) >= _MAX_BUNDLE_RECORDS:
+                    self._producer.flush(timeout=ANSWER_S)
                     self._acknowledged()
+            self._send(self._log.mark("start", self.generation, last_sequence()))
             self._producer.flush(timeout=ANSWER_S)
             self._acknowledged()
             _within(ANSWER_S, self._producer.commit_transaction)
 
-    def _take_over(self) -> None:
+    def _take_over(self, transaction_ms: int) -> None:
         transactional: dict[str, Any] = {}
         if self._transactional:
-            transactional["transactional_id"] = f"khabar-{self.settings.group}"
+            transactional = {
+                "transactional_id": f"khabar-{self.settings.group}",
+                "transaction_timeout_ms": transaction_ms,
+            }
         self._producer = clients.producer(
             self.settings,
-            max_block_ms=int(ANSWER_S * 1000),
-            delivery_timeout_ms=int(ANSWER_S * 1000),
-            request_timeout_ms=int(ANSWER_S * 500),
+            max_block_ms=ANSWER_MS,
+            delivery_timeout_ms=ANSWER_MS,
+            request_timeout_ms=ANSWER_MS // 2,
             # The commit flushes: to send earlier only splits the batches. A batch stays below
             # what any topic takes by default, 1 MiB.
             linger_ms=self.settings.bundle_max_ms,
@@ -152,14 +178,17 @@ class Job:
         )
         if self._transactional:
             # Before the offsets are read: it settles what a dead run left open.
-            _within(3 * ANSWER_S, self._producer.init_transactions)
+            _within(3 * ANSWER_S, self._producer.init_transactions, self._stop)
 
     def close(self) -> None:
-        """Lets go of Kafka within two seconds; what is not committed stays so."""
-        with suppress(KafkaError, AttributeError):
-            _within(2.0, lambda: self._consumer.close(autocommit=False, timeout_ms=1000))
-        with suppress(KafkaError, AttributeError):
-            _within(2.0, lambda: self._producer.close(timeout=1.0))
+        """Lets go of Kafka within a few seconds; what is not committed stays so."""
+        # Whatever goes wrong here must not hide what went wrong before.
+        with suppress(Exception):
+            if self._consumer is not None:
+                _within(2.0, lambda: self._consumer.close(autocommit=False, timeout_ms=1000))
+        with suppress(Exception):
+            if self._producer is not None:
+                _within(2.0, lambda: self._producer.close(timeout=1.0))
 
     def stop(self) -> None:
         """Asks for the end: the bundle under way is finished and committed. Any thread may ask."""
@@ -173,14 +202,7 @@ class Job:
     @property
     def finished(self) -> bool:
         """Whether the source has ended: told to stop, or caught up."""
-        if self._stop.is_set():
-            return True
-        # Positions, not records: transaction markers take offsets too.
-        return (
-            self._until_caught_up
-            and not self._polled
-            and all(self._consumer.position(tp) >= end for tp, end in self._targets.items())
-        )
+        return self._stop.is_set() or self._caught_up
 
     # --- the source's side -----------------------------------------------------------------
 
@@ -223,6 +245,10 @@ class Job:
                     self._polled.extend(batch)
                 if self._polled:
                     return True
+                # Positions, not records: transaction markers take offsets too.
+                self._caught_up = self._until_caught_up and all(
+                    self._position(tp) >= end for tp, end in self._targets.items()
+                )
                 if self.finished or time.monotonic() >= deadline:
                     return False
 
@@ -261,6 +287,7 @@ class Job:
                 self._commit_transaction()
             else:
                 self._commit_at_least_once()
+        self._answered = time.monotonic()
         self._committed.update(self._positions)
         self._positions.clear()
         self._bundle_records = self._bundle_bytes = 0
@@ -293,10 +320,10 @@ class Job:
                     self._send(message)
             self._producer.flush(timeout=ANSWER_S)
             written = self._acknowledged()
-            if of_index and written:
-                self._check_generation(written)
+            if of_index:
+                self._look_for_successor(written)
         self._waiting.clear()
-        self._consumer.commit(self._offsets(), timeout_ms=int(ANSWER_S * 1000))
+        self._consumer.commit(self._offsets(), timeout_ms=ANSWER_MS)
 
     def _send(self, message: Message) -> None:
         self._sent.append(
@@ -313,120 +340,95 @@ class Job:
     def _offsets(self) -> dict[TopicPartition, OffsetAndMetadata]:
         return {tp: OffsetAndMetadata(offset, "", -1) for tp, offset in self._positions.items()}
 
-    # --- the state -------------------------------------------------------------------------
-
-    def _restore(self) -> None:
-        """Reads the index topic to its end, in offset order."""
-        foreign = 0
-        for entry in self._index_entries():
-            self.generation = max(self.generation, entry["generation"])
-            if entry["kind"] == "reset":
-                self.index = Index(window_ms=self.settings.window_ms)
-                foreign = 0
-            elif entry["kind"] == "decision":
-                if entry["state_version"] != STATE_VERSION:
-                    foreign += 1
-                else:
-                    self.index.restore(entry)
-        if foreign:
-            raise UsageError(
-                f"{self.settings.topic(schemas.INDEX)} holds {foreign} entries of another version "
-                f"than {STATE_VERSION}: stories could not be compared with them. "
-                "`khabar index rebuild` makes it anew and keeps what was published."
-            )
-
-    def _index_entries(self, start: int | None = None) -> Iterator[dict[str, Any]]:
-        """The committed entries of the index topic from offset `start` on, oldest first."""
-        partition = TopicPartition(self.settings.topic(schemas.INDEX), 0)
-        consumer = clients.consumer(self.settings, auto_offset_reset="earliest")
-        try:
-            consumer.assign([partition])
-            if start is None:
-                consumer.seek_to_beginning(partition)
-            else:
-                consumer.seek(partition, start)
-            end = consumer.end_offsets([partition], timeout_ms=int(ANSWER_S * 1000))[partition]
-            heard = time.monotonic()
-            while consumer.position(partition) < end:
-                for batch in consumer.poll(timeout_ms=1000).values():
-                    heard = time.monotonic()
-                    for record in batch:
-                        yield self._index_entry(record.value)
-                if time.monotonic() - heard > ANSWER_S:
-                    raise KafkaTimeoutError("the index topic does not answer")
-        finally:
-            consumer.close()
+    # --- who writes ------------------------------------------------------------------------
 
     def _begin_generation(self) -> None:
         """Writes this start's generation to the index topic: older writers see it and end."""
-        self.generation += 1
         if self._transactional:
             self._producer.begin_transaction()
-        self._send(self._index_message(self._mark("start")))
+        mark = self._log.mark("start", self.generation, self.index.last_sequence)
+        self._send(mark)
         # Flushed before the commit, here as in every bundle: a commit that finds unsent messages
         # leaves kafka-python 3.0.12 flushing for good, a request for each message from then on.
         self._producer.flush(timeout=ANSWER_S)
-        self._index_end = self._acknowledged()[0] + 1
+        self._log.end = self._acknowledged()[0] + 1
         if self._transactional:
             _within(ANSWER_S, self._producer.commit_transaction)
 
-    def _mark(self, kind: str) -> dict[str, Any]:
-        """An index entry that is no decision."""
-        return {
-            "kind": kind,
-            "generation": self.generation,
-            "state_version": STATE_VERSION,
-            "keys": b"",  # fastavro does not take a schema's own default for bytes
-            "sketch": b"",
-        }
+    def _look_for_successor(self, written: list[int]) -> None:
+        """Without transactions nothing fences: where entries stand between and behind our own,
+        `written`, there may be somebody's start. Raises Superseded.
+        """
+        if not written:
+            index = TopicPartition(self.settings.topic(schemas.INDEX), 0)
+            end = self._consumer.end_offsets([index], timeout_ms=ANSWER_MS)[index]
+            if end == self._log.end:
+                return
+        if written != list(range(self._log.end, self._log.end + len(written))) or not written:
+            self._raise_if_superseded()
+        else:
+            self._log.end = written[-1] + 1
 
-    def _index_message(self, entry: Mapping[str, Any]) -> Message:
-        value = encode.frame(self._schema_ids[schemas.INDEX], schemas.INDEX, entry)
-        key = entry.get("article_id", "").encode()
-        return Message(self.settings.topic(schemas.INDEX), key, value)
+    def _raise_if_superseded(self) -> None:
+        for entry in self._log.entries(self._log.end):
+            if entry["generation"] > self.generation:
+                raise Superseded
 
-    def _index_entry(self, value: bytes) -> dict[str, Any]:
-        """The entry in a message of the index topic, which an older version may have written."""
-        schema_id = encode.framed_id(value)
-        if schema_id == self._schema_ids[schemas.INDEX]:
-            return encode.unframe(value, schemas.parsed(schemas.INDEX))
-        if schema_id not in self._old_schemas:
-            self._old_schemas[schema_id] = Registry(self.settings.registry_url).schema(schema_id)
-        return encode.unframe(value, self._old_schemas[schema_id])
-
-    def _check_generation(self, written: list[int]) -> None:
-        """Without transactions nothing fences: a gap before our own entries is somebody's start."""
-        if written[0] != self._index_end:
-            for entry in self._index_entries(self._index_end):
-                if entry["generation"] > self.generation:
-                    raise Superseded
-        self._index_end = written[-1] + 1
+    def _why_fenced(self) -> Exception:
+        """A newer writer says so in the index; a transaction that took too long does not."""
+        deadline = time.monotonic() + _SUCCESSOR_S
+        with suppress(KafkaError):
+            while time.monotonic() < deadline:
+                try:
+                    self._raise_if_superseded()
+                except Superseded:
+                    return self._superseded()
+                time.sleep(0.2)
+        return Outage(
+            f"Kafka gave up a transaction of group {self.settings.group}: this process stood still "
+            f"for more than {_TRANSACTION_MS // 1000} s. Nothing is lost: the next start goes on "
+            "at the last commit."
+        )
 
     # --- where reading stands --------------------------------------------------------------
 
     def _assign(self) -> None:
         """Reads all partitions on from the committed offsets, new ones from their beginning."""
         topic = self.settings.topic(schemas.RAW)
-        numbers = self._consumer.partitions_for_topic(topic) or set()
+        numbers = self._consumer.partitions_for_topic(topic)
+        if not numbers:
+            raise KafkaTimeoutError(f"no partitions of {topic} are known")
         partitions = [TopicPartition(topic, number) for number in sorted(numbers)]
-        known = {tp: self._consumer.position(tp) for tp in self._consumer.assignment()}
+        known = {tp: self._position(tp) for tp in self._consumer.assignment()}
         self._consumer.assign(partitions)
-        first = self._consumer.beginning_offsets(partitions, timeout_ms=int(ANSWER_S * 1000))
+        first = self._consumer.beginning_offsets(partitions, timeout_ms=ANSWER_MS)
+        ends = self._consumer.end_offsets(partitions, timeout_ms=ANSWER_MS)
         for tp in partitions:
-            committed = self._consumer.committed(tp, timeout_ms=int(ANSWER_S * 1000))
-            position = known.get(tp, committed)
-            if position is not None and position < first[tp]:
+            committed = self._consumer.committed(tp, timeout_ms=ANSWER_MS)
+            position = known.get(tp, committed or 0)
+            if position > ends[tp]:
+                raise UsageError(
+                    f"{topic} partition {tp.partition} ends at offset {ends[tp]}, and group "
+                    f"{self.settings.group} has read up to {position}: the topic is not the one "
+                    "that it was. Set the group's offsets with Kafka's own kafka-consumer-groups "
+                    "tool, or give another --topic-prefix."
+                )
+            if position < first[tp] and committed is not None:
                 self._warn(
                     f"{topic} partition {tp.partition}: {first[tp] - position} offsets had expired "
                     "before they were read; its retention is too short for this outage."
                 )
-            start = max(position or 0, first[tp])
+            start = max(position, first[tp])
             self._consumer.seek(tp, start)
             self._committed.setdefault(tp, start)
 
-    def _end_offsets(self) -> dict[TopicPartition, int]:
+    def _position(self, partition: TopicPartition) -> int:
+        position: int | None = self._consumer.position(partition, timeout_ms=1000)
+        return -1 if position is None else position
+
+    def _end_offsets(self, timeout_ms: int) -> dict[TopicPartition, int]:
         ends: dict[TopicPartition, int] = self._consumer.end_offsets(
-            list(self._consumer.assignment()), timeout_ms=1000
+            list(self._consumer.assignment()), timeout_ms=timeout_ms
         )
         return ends
 
@@ -437,7 +439,9 @@ class Job:
             return
         self._watched = now
         try:
-            ends = self._end_offsets()
+            ends = self._end_offsets(1000)
+            if not self._transactional:
+                self._look_for_successor([])
         except RetriableError:
             if now - self._answered > ANSWER_S:
                 raise
@@ -452,13 +456,6 @@ class Job:
             f"Another instance of group {self.settings.group} has taken over; this one ends."
         )
 
-    def _outage(self, error: KafkaError) -> Outage:
-        return Outage(
-            f"Kafka at {self.settings.bootstrap_servers} is away ({type(error).__name__}: "
-            f"{error}). "
-            "Nothing is lost: the next start goes on at the last commit."
-        )
-
     @contextmanager
     def _guard(self) -> Iterator[None]:
         """Turns what Kafka's client raises into what the operator can act on, and keeps it."""
@@ -466,13 +463,13 @@ class Job:
             yield
         except Superseded:
             self.failure = self._superseded()
-        except (AuthorizationError, SaslAuthenticationFailedError) as error:
-            self.failure = UsageError(
-                f"Kafka at {self.settings.bootstrap_servers} refuses us ({type(error).__name__}). "
-                "Check user, password and rights in --kafka-config or KHABAR_KAFKA_…"
-            )
         except KafkaError as error:
-            self.failure = self._superseded() if _is_fenced(error) else self._outage(error)
+            if _is_fenced(error):
+                self.failure = self._why_fenced()
+            elif isinstance(error, IllegalStateError):
+                raise  # not Kafka's fault
+            else:
+                self.failure = clients.failure(self.settings, error)
         else:
             return
         raise self.failure
@@ -486,10 +483,11 @@ def _is_fenced(error: BaseException) -> bool:
     )
 
 
-def _within(seconds: float, call: Callable[[], Any]) -> None:
+def _within(seconds: float, call: Callable[[], Any], stop: threading.Event | None = None) -> None:
     """Runs `call`, which may wait for Kafka without end, for `seconds` at most.
 
-    Raises KafkaTimeoutError after that; the call's thread then dies with the process.
+    Raises KafkaTimeoutError after that, Stopped when `stop` is set before; the call's thread then
+    dies with the process.
     """
     raised: list[BaseException] = []
 
@@ -501,7 +499,11 @@ def _within(seconds: float, call: Callable[[], Any]) -> None:
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    thread.join(seconds)
+    deadline = time.monotonic() + seconds
+    while thread.is_alive() and time.monotonic() < deadline:
+        thread.join(0.1 if stop is not None else seconds)
+        if stop is not None and stop.is_set() and thread.is_alive():
+            raise Stopped
     if thread.is_alive():
         raise KafkaTimeoutError(f"no answer within {seconds:.0f} s")
     if raised:

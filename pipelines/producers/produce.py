@@ -35,7 +35,7 @@ def produce(
     try:
         producer = clients.producer(settings)
     except KafkaError as error:
-        raise Outage(clients.unreachable(settings, error)) from None
+        raise clients.failure(settings, error) from None
     count = 0
     under_way: deque[Any] = deque()
     began = time.monotonic()

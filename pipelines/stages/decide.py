@@ -51,13 +51,9 @@ def decide(article: Article, origin: Origin, index: Index) -> Article:
     8 repetitions.
     """
     known = index.known(article.article_id)
-    for row in known.rows if known else ():
-        if (row.topic, row.partition, row.offset) == (
-            origin.topic,
-            origin.partition,
-            origin.offset,
-        ):
-            return replace(article, decision=row.decision)
+    again = known.of_message(origin, article.match.content_hash) if known else None
+    if again:
+        return replace(article, decision=again.decision)
     index.expire(article.ingested_at)
     known = index.known(article.article_id)
     decision = _judge_again(article, index, known) if known else _judge(article, index, 1)
@@ -204,6 +200,7 @@ def index_entry(article: Article, origin: Origin, generation: int) -> dict[str, 
         "kind": "decision",
         "generation": generation,
         "state_version": STATE_VERSION,
+        "group": "",
         "article_id": article.article_id,
         "revision": decision.revision,
         "content_hash": article.match.content_hash,

@@ -37,6 +37,9 @@ _DETAIL_CHARACTERS = 500
 # What an entity's own record says of its article.
 _OF_ARTICLE = ("article_id", "revision", "story_id", "source", "url", "published_at", "versions")
 
+# What fastavro raises for a value that was not written with the schema.
+UNFRAME_ERRORS = (EOFError, IndexError, KeyError, ValueError, OverflowError, TypeError)
+
 _CONFLUENT_HEADER = struct.Struct(">bI")  # magic byte, schema id
 
 
@@ -97,14 +100,18 @@ def dead_letter(raw: RawMessage, failure: Failure, topics: Topics) -> Message:
     nulls = [name for name, value in raw.headers if value is None]
     if nulls:
         facts["khabar-null-headers"] = ",".join(nulls)
-    key = raw.key
-    if key is None and raw.value is None:  # nor a message with neither key nor value
+    key, value = raw.key, raw.value
+    if value is not None and len(value) > MAX_BYTES:
+        # Sent compressed, it passed a limit that it does not pass alone: it stays in its topic.
+        facts["khabar-value-bytes"] = str(len(value))
+        value = None
+    if key is None and value is None:  # nor a message with neither key nor value
         key = b""
         facts["khabar-null-key"] = "true"
     return Message(
         topics.name(schemas.DEAD_LETTERS),
         key,
-        raw.value,
+        value,
         tuple((name, b"" if value is None else value) for name, value in raw.headers)
         + tuple((name, value.encode("utf-8", "replace")) for name, value in facts.items()),
     )

@@ -16,7 +16,7 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from pipelines.records import Decision, Related, Verdict
+from pipelines.records import Decision, Origin, Related, Verdict
 from pipelines.stages.arabic import PROFILE
 from pipelines.stages.fingerprint import FINGERPRINT_VERSION, PERMUTATIONS
 
@@ -79,6 +79,17 @@ class Known:
 
     slot: int
     rows: tuple[Row, ...]
+
+    def of_message(self, origin: Origin, content_hash: str) -> Row | None:
+        """The row of the decision on this very message.
+
+        Its content counts as well: a topic that was made anew counts its offsets anew.
+        """
+        wanted = (_digest(content_hash), origin.topic, origin.partition, origin.offset)
+        for row in self.rows:
+            if (row.content, row.topic, row.partition, row.offset) == wanted:
+                return row
+        return None
 
     def with_content(self, content_hash: str) -> Row | None:
         """The row of the latest decision on this content."""

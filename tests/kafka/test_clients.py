@@ -24,12 +24,12 @@ def test_a_file_in_javas_or_pythons_spelling(tmp_path: Path) -> None:
     settings = given(
         tmp_path,
         f"# TLS\nsecurity.protocol=SASL_SSL\nsasl_plain_password = {SECRET}=x\n"
-        "request.timeout.ms=45000\nssl.check.hostname=false\n",
+        "retry.backoff.ms=450\nssl.check.hostname=false\n",
     )
     assert client_settings(settings) == {
         "security_protocol": "SASL_SSL",
         "sasl_plain_password": f"{SECRET}=x",
-        "request_timeout_ms": 45000,
+        "retry_backoff_ms": 450,
         "ssl_check_hostname": False,
     }
 
@@ -46,9 +46,10 @@ def test_the_environment_goes_over_the_file(tmp_path: Path, monkeypatch) -> None
     ("line", "said"),
     [
         (f"sasl_plain_pasword={SECRET}", "Did you mean sasl_plain_password"),
-        (f"request_timeout_ms={SECRET}", "takes a int"),
+        (f"retry_backoff_ms={SECRET}", "takes a int"),
         (f"isolation_level={SECRET}", "Khabar's own"),
         (f"{SECRET}", "Line 1"),
+        (f"security_protocol={SECRET}", "SASL_SSL"),
     ],
 )
 def test_a_wrong_line_is_named_without_its_value(tmp_path: Path, line: str, said: str) -> None:

@@ -21,7 +21,7 @@ def index_content(job: Job) -> list[object]:
     """What the restored index answers for every article it knows."""
     decisions = {
         e["article_id"]: job.index.known(e["article_id"])
-        for e in job._index_entries()
+        for e in job._log.entries(0)
         if e["kind"] == "decision"
     }
     return [len(job.index), job.index.last_sequence, job.index.clock, decisions]
@@ -45,7 +45,7 @@ def test_a_rebuilt_index_answers_like_the_one_it_replaces(new_job, partitions: i
     before.close()
     counts = rebuild(settings, schema_ids(settings), Lookup(settings.registry_url))
     dead = len(read(settings, schemas.DEAD_LETTERS))
-    assert counts == {"rebuilt": 300 - dead, "lost": 0}
+    assert counts == {"rebuilt": 300 - dead, "lost": 0, "refused": 0}
     after = opened(settings)
     assert index_content(after) == wanted
     assert after.generation == before.generation + 2
@@ -61,7 +61,7 @@ def test_state_of_another_version_is_refused(kafka: Settings, monkeypatch) -> No
     makes it anew, and after that command it runs."""
     send(articles(20, seed=32), kafka)
     caught_up(kafka)
-    monkeypatch.setattr("pipelines.kafka.transaction.STATE_VERSION", "another")
+    monkeypatch.setattr("pipelines.kafka.index_log.STATE_VERSION", "another")
     with pytest.raises(UsageError, match="khabar index rebuild"):
         opened(kafka)
     monkeypatch.undo()
