@@ -52,6 +52,8 @@ _FENCED = (ProducerFencedError, InvalidProducerEpochError)
 # Milliseconds after which Kafka aborts a transaction that was left open: far beyond any bundle. A
 # whole index is written in one, so a rebuild takes the most that brokers allow by default.
 _TRANSACTION_MS, _LONGEST_TRANSACTION_MS = 60_000, 900_000
+# Milliseconds after which new partitions are seen.
+_METADATA_MS = 60_000
 # Seconds within which a writer that fenced us has said so in the index.
 _SUCCESSOR_S = 10.0
 
@@ -126,7 +128,7 @@ class Job:
                 self.settings,
                 group_id=self.settings.group,
                 fetch_max_wait_ms=_POLL_MS,
-                metadata_max_age_ms=60_000,
+                metadata_max_age_ms=_METADATA_MS,
             )
             self._assign()
             if self._until_caught_up:

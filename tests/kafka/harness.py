@@ -57,6 +57,15 @@ def khabar(settings: Settings, *arguments: str) -> Iterator[subprocess.Popen[str
         process.communicate()
 
 
+def wait_until_reading(process: subprocess.Popen[str]) -> None:
+    """Returns when the run says that it has begun to read."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("reading "):
+            return
+    raise AssertionError("the run ended before it read")
+
+
 def caught_up(settings: Settings, timeout_s: float = 300) -> str:
     """Runs until caught up; returns what the run said, which must have ended with 0."""
     with khabar(settings, "--until-caught-up") as process:

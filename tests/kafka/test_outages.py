@@ -14,7 +14,14 @@ from pipelines.records import Message
 from pipelines.run import schema_ids
 from pipelines.settings import Settings
 from tests.kafka.corpus import articles
-from tests.kafka.harness import caught_up, check_all_topics, khabar, read, send
+from tests.kafka.harness import (
+    caught_up,
+    check_all_topics,
+    khabar,
+    read,
+    send,
+    wait_until_reading,
+)
 from tests.kafka.test_delivery import committed, wait_for
 
 
@@ -38,7 +45,7 @@ def test_a_broker_killed_in_mid_stream(own_kafka) -> None:
 def test_an_idle_run_notices_that_kafka_is_gone(own_kafka) -> None:
     """A run that has nothing to read sees within a minute that Kafka is away, and ends with 75."""
     with khabar(own_kafka.settings) as process:
-        wait_for(lambda: len(read(own_kafka.settings, schemas.INDEX)) == 1)
+        wait_until_reading(process)
         own_kafka.services.kill_kafka()
         _, said = process.communicate(timeout=60)
     assert process.returncode == 75, said
@@ -48,7 +55,7 @@ def test_a_short_outage_is_sat_out(own_kafka) -> None:
     """Kafka restarted within seconds does not end an idle run, and it reads on."""
     services, settings = own_kafka.services, own_kafka.settings
     with khabar(settings) as process:
-        wait_for(lambda: len(read(settings, schemas.INDEX)) == 1)
+        wait_until_reading(process)
         services.kill_kafka()
         services.restart_kafka()
         send(articles(50, seed=22), settings)
@@ -62,7 +69,7 @@ def test_the_registry_away_in_mid_stream(own_kafka) -> None:
     framed message of an unknown one ends the run with 75, and comes through when it is back."""
     services, settings = own_kafka.services, own_kafka.settings
     with khabar(settings) as process:
-        wait_for(lambda: len(read(settings, schemas.INDEX)) == 1)
+        wait_until_reading(process)
         services.kill_registry()
         send(articles(30, seed=23), settings)
         wait_for(lambda: committed(settings) >= 30)
