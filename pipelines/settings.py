@@ -28,10 +28,6 @@ class Setting:
     def variable(self) -> str:
         return "KHABAR_" + self.name.upper()
 
-    @property
-    def type(self) -> type:
-        return type(self.default)
-
 
 SETTINGS: tuple[Setting, ...] = (
     Setting(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import lzma
 from collections import Counter
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from pipelines.errors import UsageError
 from pipelines.process import WRITTEN, process
 from pipelines.producers import files
-from pipelines.settings import Settings
+from pipelines.settings import SETTINGS, Settings
 
 DEFAULTS = Settings.of({})
 
@@ -71,6 +72,21 @@ def test_all_saudi_articles(shared: Path, tmp_path: Path) -> None:
     for article in articles:
         check_spans(article)
     assert [a["sequence"] for a in articles] == sorted(a["sequence"] for a in articles)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("word", ["غزة ", "واس\n"])
+def test_the_largest_message_taken_fits_on_a_topic(tmp_path: Path, word: str) -> None:
+    """A message of the most bytes that can be let in, nothing but names or furniture, makes records
+    that a topic takes: an article that was decided never becomes a dead letter."""
+    most = next(s.at_most for s in SETTINGS if s.name == "max_message_bytes")
+    assert most is not None
+    room = most - len(b'{"body":""}') - 10
+    escaped = json.dumps(word, ensure_ascii=False)[1:-1]
+    value = f'{{"body":"{escaped * (room // len(escaped.encode()))}"}}'.encode()
+    message = files.FileMessage("f", 0, None, value)
+    counts = process([message], tmp_path, Settings.of({"max_message_bytes": most}))
+    assert (counts["articles"], counts["dead-letters"]) == (1, 0)
 
 
 def test_published_order_decides_by_time(tmp_path: Path) -> None:

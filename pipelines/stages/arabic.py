@@ -209,11 +209,11 @@ _LONE_TATWEEL = re.compile(rf"{_TATWEEL}(?<!{_WORD}{_TATWEEL}){_TATWEEL}*(?!{_WO
 _OPENING = "\"'“”„‘’«»‹›(\\[{"
 _GAP = f"[{_TATWEEL}{_OPENING}]"
 # What may part a clitic from its word: لـ"العربي", لـ داعش, و«الحشد». The look back at what may end
-# a clitic, or stand behind its `$`, spares a closer look at nearly all other brackets and quotes.
+# a clitic spares a closer look at nearly all other brackets and quotes.
 _CLITIC_GAP = re.compile(
-    rf"{_GAP}(?<=[وفلبك{_HARAKAT}\n].){_GAP}*(?:(?<={_TATWEEL}) [{_OPENING}]*)?(?=\w)"
+    rf"{_GAP}(?<=[وفلبك{_HARAKAT}].){_GAP}*(?:(?<={_TATWEEL}) [{_OPENING}]*)?(?=\w)"
 )
-_CLITIC = re.compile(rf"(?<!{_WORD})(?:[وف]?[لبك]|[وف])[{_HARAKAT}]*$")
+_CLITIC = re.compile(rf"(?<!{_WORD})(?:[وف]?[لبك]|[وف])[{_HARAKAT}]*\Z")
 _LONGEST_CLITIC = 8  # characters looked at before a gap: two letters with their harakat
 _ARTICLE = re.compile("ال(?=ل)|ا(?=ل)")
 

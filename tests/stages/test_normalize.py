@@ -190,6 +190,11 @@ def test_match_offsets_lead_to_the_display():
     assert slice(*offsets.span(start, start + 6)) == slice(4, 13)
 
 
+def test_a_line_is_not_joined_to_the_next():
+    """A letter alone at a line's end is no clitic of the quotation that begins the next line."""
+    assert match_text('كتب ل\n"العربي الجديد"')[0] == "كتب ل العربي الجديد"
+
+
 def article(title: str, standfirst: str, body: str, language: str = "ar") -> Article:
     display = Display(
         title=Passage(title), standfirst=Passage(standfirst), body=Passage(body), language=language
