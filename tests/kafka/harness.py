@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -86,11 +86,19 @@ def read(settings: Settings, kind: str) -> list[Tailed]:
 Place = tuple[int, int]
 
 
-def expected(settings: Settings) -> dict[Place, tuple[Any, ...]]:
-    """What the pure stages decide of the raw topic, in one uninterrupted go, by its place."""
+def expected(
+    settings: Settings, order: Callable[[Place], int] | None = None
+) -> dict[Place, tuple[Any, ...]]:
+    """What the pure stages decide of the raw topic, in one uninterrupted go, by its place.
+
+    `order` sorts the places where several partitions leave it open.
+    """
     index = Index(window_ms=settings.window_ms)
     decided: dict[Place, tuple[Any, ...]] = {}
-    for message in read(settings, schemas.RAW):
+    messages = read(settings, schemas.RAW)
+    if order is not None:
+        messages.sort(key=lambda message: order((message.partition, message.offset)))
+    for message in messages:
         origin = Origin(message.topic, message.partition, message.offset, message.timestamp)
         raw = RawMessage(origin, message.key, message.value, tuple(message.headers))
         place = (message.partition, message.offset)

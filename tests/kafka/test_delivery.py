@@ -14,7 +14,15 @@ from pipelines import schemas
 from pipelines.kafka import clients
 from pipelines.settings import Settings
 from tests.kafka.corpus import articles
-from tests.kafka.harness import caught_up, check_all_topics, found, khabar, read, send
+from tests.kafka.harness import (
+    caught_up,
+    check_all_topics,
+    expected,
+    found,
+    khabar,
+    read,
+    send,
+)
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
@@ -24,10 +32,10 @@ def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.05)
 
 
-def committed(settings: Settings) -> int:
+def committed(settings: Settings, partition: int = 0) -> int:
     consumer = clients.consumer(settings, group_id=settings.group)
     try:
-        offset = consumer.committed(TopicPartition(settings.topic(schemas.RAW), 0))
+        offset = consumer.committed(TopicPartition(settings.topic(schemas.RAW), partition))
         return offset or 0
     finally:
         consumer.close()
@@ -52,6 +60,28 @@ def test_two_kills_lose_and_double_nothing(kafka: Settings) -> None:
     kill_at_random(kafka, 2, 400, seed=3)
     caught_up(kafka)
     check_all_topics(kafka)
+
+
+def test_kills_with_several_partitions(new_job) -> None:
+    """With three partitions nothing is lost or doubled either, and the verdicts are those of one
+    uninterrupted go over the messages in the order that `sequence` shows."""
+    settings = new_job(partitions=3)
+    send(articles(400, seed=41), settings)
+    with khabar(settings) as process:
+        wait_for(lambda: any(committed(settings, partition) > 30 for partition in range(3)))
+        process.kill()
+        process.wait()
+    caught_up(settings)
+    there = found(settings)
+    sequences = {
+        (record["origin"]["partition"], record["origin"]["offset"]): record["sequence"]
+        for kind in (schemas.ARTICLES, schemas.DUPLICATES)
+        for record in (message.record for message in read(settings, kind))
+        if record is not None
+    }
+    assert sorted(sequences.values()) == list(range(1, len(sequences) + 1))
+    # Dead letters have no sequence, and decide nothing.
+    assert there == expected(settings, lambda place: sequences.get(place, 0))
 
 
 @pytest.mark.slow
