@@ -160,6 +160,11 @@ def failure(settings: Settings, error: KafkaError) -> Exception:
             f"{at} no longer holds the offsets that were to be read next ({error}). The next start "
             "says how many have expired."
         )
+    if not error.retriable:
+        return Outage(
+            f"{at} answers with an error ({name}: {error}). Nothing is lost: the next start goes on "
+            "at the last commit. When it comes again, its own log says more."
+        )
     secured = "security_protocol" in client_settings(settings)
     return Outage(
         f"{at} does not answer ({name}: {error}). Nothing is lost: the next start goes on at the "
