@@ -162,8 +162,8 @@ def failure(settings: Settings, error: KafkaError) -> Exception:
         )
     if not error.retriable:
         return Outage(
-            f"{at} answers with an error ({name}: {error}). Nothing is lost: the next start goes on "
-            "at the last commit. When it comes again, its own log says more."
+            f"{at} answers with an error ({name}: {error}). Nothing is lost: the next start goes "
+            "on at the last commit. When it comes again, Kafka's own log says more."
         )
     secured = "security_protocol" in client_settings(settings)
     return Outage(
