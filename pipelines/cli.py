@@ -85,6 +85,8 @@ def cli(debug: bool) -> None:
     khabar process FILE… --out DIR    the same pipeline over files, without Kafka
     """
     logging.basicConfig(level=logging.DEBUG if debug else logging.CRITICAL)
+    # Below that, kafka-python writes out its settings, the password among them.
+    logging.getLogger("kafka").setLevel(logging.INFO if debug else logging.CRITICAL)
 
 
 def main() -> None:

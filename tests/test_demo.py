@@ -34,6 +34,9 @@ def started(tmp_path: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
         stderr=subprocess.STDOUT,
         text=True,
         encoding="utf-8",
+        # Whoever starts the tests in the background of a script has SIGINT ignored, which a process
+        # passes on.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         yield process

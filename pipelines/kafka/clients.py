@@ -170,7 +170,8 @@ def failure(settings: Settings, error: KafkaError) -> Exception:
         f"{at} does not answer ({name}: {error}). Nothing is lost: the next start goes on at the "
         "last commit. Start it (`khabar up` runs one on this machine), or give its address with "
         "--bootstrap-servers."
-        + (" Does the listener there speak this security_protocol?" if secured else "")
+        # kafka-python mostly tells neither apart from a connection that was cut.
+        + (" Are security_protocol, user and password what it asks for?" if secured else "")
     )
 
 
