@@ -335,8 +335,10 @@ def check_trace(article: Article) -> None:
 @settings(max_examples=150, deadline=None)
 @given(any_text, any_text, any_text)
 def test_any_text_is_taken(title: str, body: str, author: str):
-    """No text makes clean or normalize raise."""
-    normalize(cleaned(body, title, author=author))
+    """No text makes clean or normalize raise, and each gets a hash of 128 bits."""
+    assert (
+        len(bytes.fromhex(normalize(cleaned(body, title, author=author)).match.content_hash)) == 16
+    )
 
 
 @settings(max_examples=80, deadline=None)
