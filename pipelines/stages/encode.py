@@ -25,7 +25,7 @@ from pipelines.records import (
     RawMessage,
     StageError,
 )
-from pipelines.stages.arabic import PROFILE
+from pipelines.stages.arabic.layers import PROFILE
 from pipelines.stages.decide import index_entry
 from pipelines.stages.fingerprint import FINGERPRINT_VERSION
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple, cast
 
 from pipelines.records import EntityType
-from pipelines.stages.arabic import match_text
+from pipelines.stages.arabic.layers import match_text
 
 DATA = Path(__file__).with_name("data")
 TABLES = ("places.tsv", "groups.tsv", "people.tsv", "countries.tsv", "cities.tsv")

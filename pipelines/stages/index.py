@@ -17,7 +17,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from pipelines.records import Decision, Origin, Related, Verdict
-from pipelines.stages.arabic import PROFILE
+from pipelines.stages.arabic.layers import PROFILE
 from pipelines.stages.fingerprint import FINGERPRINT_VERSION, PERMUTATIONS
 
 LAYOUT = "1"

@@ -8,7 +8,7 @@ import hashlib
 from dataclasses import replace
 
 from pipelines.records import Article, Match
-from pipelines.stages.arabic import foreign_match_text, match_text
+from pipelines.stages.arabic.layers import foreign_match_text, match_text
 
 _HASH_CHARACTERS = 32  # 128 bits in hex
 

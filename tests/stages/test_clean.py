@@ -1,7 +1,6 @@
 """The parts of a page: what is text, what is furniture, and that nothing vanishes untold."""
 
 import os
-import re
 import unicodedata
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,17 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.records import Article, Passage, Time
-from pipelines.stages.arabic import display_text
-from pipelines.stages.arabic_cues import CUES, cues_of
-from pipelines.stages.arabic_dates import read_date
-from pipelines.stages.arabic_furniture import LINE_RULES, agency_of, read_credit
-from pipelines.stages.arabic_language import language_of
+from pipelines.stages.arabic.furniture import LINE_RULES
+from pipelines.stages.arabic.layers import display_text
 from pipelines.stages.clean import clean
 from pipelines.stages.normalize import normalize
 
 SHARED = Path(os.environ.get("KHABAR_SHARED", Path(__file__).parents[3] / "shared"))
 SEEDS = SHARED / "data" / "seeds"
-
 TITLE = "افتتاح جسر جديد فوق النهر"
 FIRST = (
     "افتتح وزير النقل صباح اليوم جسراً جديداً فوق النهر بطول كيلومترين، وذلك بعد ثلاث سنوات من العمل "
@@ -168,65 +163,6 @@ def test_furniture_alone_is_text():
     assert cleaned("طباعة", TITLE).display.body.text == ""
 
 
-@pytest.mark.parametrize("rule", LINE_RULES, ids=lambda rule: f"{rule.kind}:{rule.example}")
-def test_every_line_rule_matches_its_example(rule):
-    """Each rule takes its example, and neither a headline nor a paragraph."""
-    assert rule.pattern.fullmatch(rule.example)
-    assert not rule.pattern.fullmatch(TITLE)
-    assert not rule.pattern.fullmatch(FIRST)
-
-
-@pytest.mark.parametrize("cue", CUES, ids=lambda cue: cue.example)
-def test_every_cue_is_found(cue):
-    """Each cue is found at a headline's start, in any spelling, and nowhere else."""
-    assert cues_of(cue.example) == (cue.name,)
-    assert cues_of(re.sub("(?<=[^ ])(?=[^ ])", "\u064e", cue.example)) == (cue.name,)
-    assert cues_of(f"الوزير {cue.example}") == ()
-
-
-def test_cues_need_their_sign():
-    """Ordinary sentences that begin with a cue's word are no cues; two cues may stand together."""
-    assert cues_of("تحديث أنظمة البلدية") == ()
-    assert cues_of("تصويب أوضاع العمالة") == ()
-    assert cues_of("سحب قوات من الحدود") == ()
-    assert cues_of("عاجل | تحديث: انفجار") == ("urgent", "update")
-
-
-@pytest.mark.parametrize(
-    ("line", "utc", "confidence"),
-    [
-        ("السبت 11/نوفمبر/2017 - 12:04 ص", datetime(2017, 11, 11, 0, 4, tzinfo=UTC), 0.9),
-        ("01 نوفمبر 2017", datetime(2017, 11, 1, tzinfo=UTC), 0.8),
-        ("٠١ تشرين الثاني ٢٠١٧", datetime(2017, 11, 1, tzinfo=UTC), 0.8),
-        ("2 تموز/يوليو 2015", datetime(2015, 7, 2, tzinfo=UTC), 0.8),
-        ("الأحد، 5 جانفي 2020، الساعة 3:30 مساءً", datetime(2020, 1, 5, 15, 30, tzinfo=UTC), 0.9),
-        ("نشر في: 25/12/2019 14:05", datetime(2019, 12, 25, 14, 5, tzinfo=UTC), 0.8),
-        ("2019-12-25", datetime(2019, 12, 25, tzinfo=UTC), 0.7),
-        ("3/4/2017", datetime(2017, 4, 3, tzinfo=UTC), 0.4),
-        ("الأحد 11 نوفمبر 2017", datetime(2017, 11, 11, tzinfo=UTC), 0.24),
-    ],
-)
-def test_dates(line: str, utc: datetime, confidence: float):
-    """Month names of all regions, all digits, halves of the day; a wrong weekday costs belief."""
-    assert read_date(line) == Time(int(utc.timestamp() * 1000), line, "none", confidence)
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "31 فبراير 2017",
-        "5 مايو",
-        "في 5 مايو 2017 وقع",
-        "5 مايو/تموز 2017",
-        "1 مايو 2017 13:00 م",
-        "",
-    ],
-)
-def test_what_is_no_date(line: str):
-    """Days that do not exist, dates without a year and sentences are left alone."""
-    assert read_date(line) is None
-
-
 def test_the_messages_own_time_wins():
     """A date in the text fills an empty publication time and never replaces one."""
     body = f"{TITLE}\n01 نوفمبر 2017\n{FIRST}"
@@ -238,27 +174,6 @@ def test_the_messages_own_time_wins():
     assert read.utc == datetime(2017, 11, 2, tzinfo=UTC).timestamp() * 1000
 
 
-@pytest.mark.parametrize(
-    ("text", "language"),
-    [
-        (FIRST, "ar"),
-        ("جسر جديد", "ar"),
-        ("رئيس‌جمهور گفت که این پل برای مردم شهر ساخته شده است و از فردا باز می‌شود", "fa"),
-        ("وزیر نے کہا کہ یہ پل شہر کے لوگوں کے لیے ہے اور کل سے کھلے گا", "ur"),
-        ("وەزیر گوتی ئەم پردە بۆ خەڵکی شارە و لە سبەینێوە دەکرێتەوە", "ckb"),
-        ("وزیر وویل چې دا پل د ښار خلکو ته جوړ شوی دی او سبا به پرانیستل شي", "ps"),
-        ("The minister said that the bridge is open to the people of the town", "en"),
-        ("Le ministre a dit que le pont est ouvert pour les gens de la ville", "fr"),
-        ("Мост открыт", "und"),
-        ("1436 !", "und"),
-        ("", "und"),
-    ],
-)
-def test_language_gate(text: str, language: str):
-    """Arabic is told from its neighbours by function words and letters; unknown is und."""
-    assert language_of(text) == language
-
-
 def test_foreign_text_keeps_its_lines():
     """In another language the parts are cut, and only a repeated title goes."""
     text = "The minister said that the bridge is open to the people of the town."
@@ -268,16 +183,8 @@ def test_foreign_text_keeps_its_lines():
     assert article.display.body.text == f"Reuters\n\n{text}"
 
 
-def test_credits():
-    """A credit's parts are told apart by the table of names, and a sentence is no credit."""
-    assert agency_of("أ.ف.ب") == agency_of("وكالة فرانس برس") == "فرانس برس"
-    credit = read_credit("عين اليوم – سامر الأحمد – أبها")
-    assert credit is not None
-    assert (credit.outlet, credit.byline, credit.dateline) == ("عين اليوم", "سامر الأحمد", "أبها")
-    assert read_credit("وقال الوزير - في بيروت") is None
-
-
 # --- Properties of whole pages ------------------------------------------------------------------
+
 
 any_text = st.text(
     st.one_of(

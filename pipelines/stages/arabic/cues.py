@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from pipelines.stages.arabic import match_text
+from pipelines.stages.arabic.layers import match_text
 
 
 class Cue(NamedTuple):

@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 
 from pipelines.records import Time
-from pipelines.stages.arabic import match_text
+from pipelines.stages.arabic.layers import match_text
 
 # Egyptian and Gulf, Levantine, Maghrebi names (CLDR 41: ar, ar-SY, ar-DZ, ar-MA), match layer.
 _MONTH_NAMES = (
