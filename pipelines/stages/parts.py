@@ -177,7 +177,7 @@ def _passage(
     maps: list[OffsetMap] = []
     for line in lines:
         if texts and separator:
-            gap = int(maps[-1].starts[-1]) + 1 if maps[-1].ends is None else int(maps[-1].ends[-1])
+            _, gap = maps[-1].span(0, len(maps[-1]))
             texts.append(separator)
             maps.append(OffsetMap(np.array([gap] * len(separator), dtype=np.int32)))
         texts.append(text[line.start : line.end])
@@ -187,15 +187,7 @@ def _passage(
             maps.append(offsets.slice(line.stop, line.stop + 1))
     if not maps:
         return Passage("", name)
-    if len(maps) == 1:
-        return Passage(texts[0], name, maps[0])
-    starts = np.concatenate([part.starts for part in maps])
-    ends = None
-    if offsets.ends is not None:
-        ends = np.concatenate(
-            [part.starts + np.int32(1) if part.ends is None else part.ends for part in maps]
-        )
-    return Passage("".join(texts), name, OffsetMap(starts, ends))
+    return Passage("".join(texts), name, OffsetMap.joined(maps) if maps[1:] else maps[0])
 
 
 # --- The parts ----------------------------------------------------------------------------------

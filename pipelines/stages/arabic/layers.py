@@ -111,7 +111,7 @@ def _compressed(codes: Codes, keep: NDArray[np.bool_]) -> tuple[Codes, str, Offs
     """The kept code points, as array and text, with the map back."""
     offsets = OffsetMap.identity(len(codes))
     if not keep.all():
-        codes, offsets = codes[keep], OffsetMap(offsets.starts[keep])
+        codes, offsets = codes[keep], offsets.where(keep)
     return codes, _decode(codes), offsets
 
 
@@ -140,8 +140,7 @@ def _squeezed(text: str, codes: Codes, offsets: OffsetMap) -> tuple[str, OffsetM
             if lines > 1:
                 codes[start + 1] = _LINE
                 keep[start + 1] = True
-    ends = None if offsets.ends is None else offsets.ends[keep]
-    return _decode(codes[keep]), OffsetMap(offsets.starts[keep], ends)
+    return _decode(codes[keep]), offsets.where(keep)
 
 
 def _folded(codes: Codes, table: Codes) -> tuple[str, OffsetMap]:
@@ -161,8 +160,7 @@ def _rewritten(
     """What `change` makes of each match of `pattern`, and of the character before it if the match
     starts with what may join that: all its new characters stand for all its old ones.
     """
-    whole = np.ones(len(text), dtype=bool)
-    lengths = np.ones(len(text), dtype=np.intp)
+    edits = []
     pieces = []
     done = 0
     for match in pattern.finditer(text):
@@ -173,16 +171,11 @@ def _rewritten(
         new = change(old)
         if new == old:
             continue
-        whole[start + 1 : end] = False
-        lengths[start] = len(new)
+        edits.append((start, end, len(new)))
         pieces += [text[done:start], new]
         done = end
     pieces.append(text[done:])
-    starts = whole.nonzero()[0].astype(np.int32)
-    ends = np.append(starts[1:], np.int32(len(text)))
-    repeats = lengths[whole]
-    step = OffsetMap(np.repeat(starts, repeats), np.repeat(ends, repeats))
-    return "".join(pieces), step.then(offsets)
+    return "".join(pieces), OffsetMap.of_edits(len(text), edits).then(offsets)
 
 
 def _nfc(text: str) -> str:
