@@ -4,13 +4,16 @@ page printed taken out, named, and listed with its raw offsets.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
+from pipelines.offsets import OffsetMap
 from pipelines.records import Article, Display
 from pipelines.stages.arabic.cues import cues_of
 from pipelines.stages.arabic.dates import read_date
 from pipelines.stages.arabic.language import language_of
 from pipelines.stages.arabic.layers import display_text
+from pipelines.stages.markup import Span, visible_text, with_markup
 from pipelines.stages.parts import one_line, parts
 
 
@@ -20,8 +23,9 @@ def clean(article: Article) -> Article:
     Arabic furniture rules are for Arabic; in other languages the parts are title and body, and
     only repeated titles go.
     """
-    title = one_line(*display_text(article.raw_title), "raw_title")
-    text, offsets = display_text(article.raw_body)
+    title_text, title_offsets, title_markup = _displayed(article.raw_title)
+    title = one_line(title_text, title_offsets, "raw_title")
+    text, offsets, markup = _displayed(article.raw_body)
     language = language_of(f"{title.text}\n{text}")
     found = parts(title, text, offsets, arabic=language == "ar", author=article.author)
     published = article.published
@@ -34,7 +38,7 @@ def clean(article: Article) -> Article:
             title=found.title,
             standfirst=found.standfirst,
             body=found.body,
-            furniture=found.furniture,
+            furniture=with_markup(found.furniture, {"raw_title": title_markup, "raw_body": markup}),
             outlet=found.told.get("outlet", ""),
             byline=found.told.get("byline", ""),
             agency=found.told.get("agency", ""),
@@ -44,3 +48,12 @@ def clean(article: Article) -> Article:
             language=language,
         ),
     )
+
+
+def _displayed(raw: str) -> tuple[str, OffsetMap, Sequence[Span]]:
+    """The display layer of what a reader of `raw` sees, the way back, and where markup stood."""
+    visible = visible_text(raw)
+    text, offsets = display_text(visible.text)
+    if visible.offsets is not None:
+        offsets = offsets.then(visible.offsets)
+    return text, offsets, visible.markup

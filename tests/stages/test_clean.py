@@ -15,6 +15,7 @@ from pipelines.records import Article, Passage, Time
 from pipelines.stages.arabic.furniture import LINE_RULES
 from pipelines.stages.arabic.layers import display_text
 from pipelines.stages.clean import clean
+from pipelines.stages.markup import visible_text
 from pipelines.stages.normalize import normalize
 
 SHARED = Path(os.environ.get("KHABAR_SHARED", Path(__file__).parents[3] / "shared"))
@@ -206,6 +207,9 @@ LINES = [
 ]
 LINES += [rule.example for rule in LINE_RULES] + ["الجسر الجديد عند افتتاحه (فرانس برس)", "\u00a0"]
 
+TAGS = ["<b>", "</b>", "<!-- <p> -->", "<a href='?a>b&amp;c'>", "</a>", "<script>'<p>'</script>"]
+BLOCKS = [("<p>", "</p>\n"), ("<div class=x>", "</div>"), ("", "<br/>"), ("<td>", ""), ("", "\n")]
+
 
 def raw_spans(passage: Passage) -> list[tuple[int, int, str]]:
     """The raw span and the text of each word of a passage."""
@@ -219,23 +223,26 @@ def raw_spans(passage: Passage) -> list[tuple[int, int, str]]:
 
 def check_trace(article: Article) -> None:
     """Every word leads back to a raw span that displays as it, and every visible raw character is
-    in exactly one part or in a piece of furniture.
+    in exactly one part or in a piece of furniture; markup may stand within a part.
     """
     seen = {"raw_title": [0] * len(article.raw_title), "raw_body": [0] * len(article.raw_body)}
     for passage in (article.display.title, article.display.standfirst, article.display.body):
         raw = getattr(article, passage.field)
         assert len(passage.offsets) == len(passage.text)
         for start, end, word in raw_spans(passage):
-            assert display_text(raw[start:end])[0] == word
+            assert display_text(visible_text(raw[start:end]).text)[0] == word
             for at in range(start, end):
                 seen[passage.field][at] += 1
-    for item in article.display.furniture:
+    for item in sorted(article.display.furniture, key=lambda item: item.kind != "markup"):
         assert item.start < item.end
         for at in range(item.start, item.end):
-            seen[item.field][at] += 1
+            seen[item.field][at] = 1 + (seen[item.field][at] if item.kind != "markup" else 0)
     for name, counts in seen.items():
-        for character, count in zip(getattr(article, name), counts, strict=True):
-            if count != 1 and display_text(character)[0]:
+        text, offsets, markup = visible_text(getattr(article, name))
+        assert all(set(counts[start:end]) == {1} for start, end in markup)
+        for at, character in enumerate(text):
+            start, end = offsets.span(at, at + 1) if offsets is not None else (at, at + 1)
+            if set(counts[start:end]) != {1} and display_text(character)[0]:
                 assert unicodedata.category(character)[0] == "M"
 
 
@@ -277,6 +284,23 @@ def test_nothing_vanishes_without_a_trace(lines: list[str], title: str):
     assert "\n\n\n" not in body
     assert all(body.split("\n\n")) or not body
     assert "\n" not in body.replace("\n\n", "")
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(st.sampled_from(LINES), max_size=9), st.sampled_from(["", TITLE]), st.integers())
+def test_nothing_vanishes_from_html(lines: list[str], title: str, seed: int):
+    """The same holds for pages in HTML with tags, comments, scripts and references anywhere."""
+    choose = Random(seed).choice
+
+    def marked(text: str) -> str:
+        return "".join(
+            choose([*[letter] * 9, f"&#{ord(letter)};"]) + choose(["", "", "", "", *TAGS])
+            for letter in text
+        )
+
+    blocks = ((choose(BLOCKS), marked(line)) for line in lines)
+    body = "".join(before + line + after for (before, after), line in blocks)
+    check_trace(cleaned(body, marked(title)))
 
 
 def test_furniture_does_not_change_the_hash():
