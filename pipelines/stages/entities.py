@@ -94,6 +94,8 @@ _ADJECTIVES = {
 }
 # What cannot stand inside a name: a sentence ends, or a quotation or bracket opens or closes.
 _BREAK = re.compile(r"[\n،؛:;!؟?()\[\]{}«»\"“”„…]|[.,]\s")
+# But what holds nothing that the match layer knows is an honorific: عبدالله (حفظه الله) بن سعد.
+_ASIDE = re.compile(r"\(([^()]*)\)|\[([^\[\]]*)\]|،([^،]*)،")
 _MARKS = "".join(map(chr, (*range(0x64B, 0x660), 0x670, 0x640)))  # harakat, tatweel
 _QUOTES = frozenset("\"'«»“”„‘’‹›")
 _ARTICLE_BEFORE = re.compile("[اٱ]ل?$")
@@ -111,6 +113,7 @@ class _Layer:
     def __init__(self, passage: Passage, text: str, offsets: OffsetMap) -> None:
         self.passage = passage
         self.offsets = offsets
+        self.text = text
         self.words = text.split()  # the match layer parts them by one space each
         self._ends = list(accumulate(map(len, self.words), initial=0))  # spaces not counted
 
@@ -122,6 +125,19 @@ class _Layer:
         start, end = self.offsets.span(start, self._ends[last] + last - 1)
         marks = _HARAKAT.match(self.passage.text, end)
         return start, marks.end() if marks else end
+
+    def break_in(self, start: int, end: int) -> int | None:
+        """Where the display text `[start, end)` holds what cannot stand inside a name."""
+        text = self.passage.text
+        while broken := _BREAK.search(text, start, end):
+            aside = _ASIDE.match(text, broken.start(), end)
+            if aside is None:
+                return broken.start()
+            inside = self.offsets.starts.searchsorted(aside.span(aside.lastindex or 0))
+            if self.text[inside[0] : inside[1]].strip():
+                return broken.start()
+            start = aside.end()
+        return None
 
 
 @dataclass(slots=True)
@@ -205,10 +221,10 @@ def _candidates(
         if hit.clitic.endswith("ل"):  # لـ"العراق": here the article has the alef that للعراق lacks
             hidden = _ARTICLE_BEFORE.search(text, max(0, start - 2), start)
             start = hidden.start() if hidden else start
-        broken = _BREAK.search(text, start, end) if len(alias.words) > 1 else None
-        if broken and len(alias.words[-1]) > 1:  # but أ. ف. ب is one name
+        broken = layer.break_in(start, end) if len(alias.words) > 1 else None
+        if broken is not None and len(alias.words[-1]) > 1:  # but أ. ف. ب is one name
             for cut in range(name + 1, hit.last):
-                if layer.span(cut, cut + 1)[0] > broken.start():
+                if layer.span(cut, cut + 1)[0] > broken:
                     yield from _candidates(layer, gazetteer, hit.first, cut)
                     yield from _candidates(layer, gazetteer, cut, hit.last)
                     break
@@ -328,7 +344,7 @@ def _name(candidate: _Candidate, countries: Counter[str], previous: _Found | Non
         return found
     last = hit.last + (kind == "airport" and candidate.after == _INTERNATIONAL)
     start, end = layer.span(hit.first - 1, last, clitic)
-    if _BREAK.search(layer.passage.text, start, end):
+    if layer.break_in(start, end) is not None:
         return found
     if previous and previous.passage is layer.passage and previous.end > start:
         return found

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.offsets import OffsetMap
+from pipelines.stages.arabic.formulas import formula_spans
 
 PROFILE = "ar-news/1"
 
@@ -23,18 +24,20 @@ Codes = NDArray[np.uint32]
 _SPACE, _LINE = 0x20, 0x0A
 _TATWEEL = "\u0640"
 # Harakat, Quranic marks and superscript alef; the hamza and madda marks that NFC did not compose.
-_HARAKAT = "\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u08d3-\u08ff"
+_HARAKAT = "\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u0898-\u089f\u08ca-\u08ff"
+# ٲ ٳ are letters of the Quran; ھ ہ ۂ ۀ ە ۃ ڪ ٴ come from keyboards made for other languages. None
+# of these means anything else in Arabic, and none stands in the Saudi articles.
 _LETTER_FOLDS = {
-    "ا": "أإآٱ",
+    "ا": "أإآٱٲٳ",
     "ي": "ىیې",
-    "ه": "ة",
-    "ك": "کگ",
+    "ه": "ةھہۂۀەۃ",
+    "ك": "کگڪ",
     "ب": "پ",
     "ج": "چ",
     "ف": "ڤ",
-    # In 7,521 Saudi articles (2.2 million words) ء joins 241 groups of forms, nearly all of one
-    # word (الشؤون and الشئون); و and ي would join 243, mostly of two words (فئة and فيه).
-    "ء": "ؤئ",
+    # Not to و and ي: مسؤول and مسئول would stay two words, فئة and فيه become one. Measured in
+    # docs/evaluation.md.
+    "ء": "ؤئٴ",
 }
 # A space is no part of these: U+FE70 "isolated fathatan" is a mark on the letter before it.
 _FORM_RANGES = ((0xFB50, 0xFDEF), (0xFDF0, 0xFDF9), (0xFDFC, 0xFDFC), (0xFE70, 0xFEFC))
@@ -51,7 +54,7 @@ def display_text(raw: str) -> tuple[str, OffsetMap]:
     if not raw:
         return "", OffsetMap.empty()
     source = _encode(raw)
-    codes = _DISPLAY[source]
+    codes = _DISPLAY.take(source)
     keep = codes != 0
     if "\r\n" in raw:
         keep[:-1] &= (source[:-1] != 0x0D) | (source[1:] != _LINE)
@@ -68,7 +71,8 @@ def display_text(raw: str) -> tuple[str, OffsetMap]:
 def match_text(display: str) -> tuple[str, OffsetMap]:
     """The match layer of Arabic text: what two newsrooms may write differently becomes the same.
 
-    Words parted by one space, on one line; the map leads back into `display`. Idempotent.
+    Words parted by one space, on one line, without honorifics; the map leads back into `display`.
+    Idempotent.
     """
     if not display:
         return "", OffsetMap.empty()
@@ -78,7 +82,10 @@ def match_text(display: str) -> tuple[str, OffsetMap]:
             codes[run.start() : run.end()] = _SPACE
     for start, end in _clitic_joins(display):
         codes[start:end] = 0
-    return _folded(codes, _MATCH)
+    text, offsets = _folded(codes, _MATCH)
+    while spans := formula_spans(text):  # what a formula stood inside of may be another
+        text, offsets = _without(spans, text, offsets)
+    return text, offsets
 
 
 def foreign_match_text(display: str) -> tuple[str, OffsetMap]:
@@ -143,12 +150,25 @@ def _squeezed(text: str, codes: Codes, offsets: OffsetMap) -> tuple[str, OffsetM
     return _decode(codes[keep]), offsets.where(keep)
 
 
+def _without(spans: list[tuple[int, int]], text: str, offsets: OffsetMap) -> tuple[str, OffsetMap]:
+    """A match layer without `spans`, each of them words and a space beside them."""
+    keep = np.ones(len(text), dtype=bool)
+    pieces = []
+    done = 0
+    for start, end in spans:
+        keep[start:end] = False
+        pieces.append(text[done:start])
+        done = end
+    pieces.append(text[done:])
+    return "".join(pieces), offsets.where(keep)
+
+
 def _folded(codes: Codes, table: Codes) -> tuple[str, OffsetMap]:
-    codes = table[codes]
+    codes = table.take(codes)
     codes, text, offsets = _compressed(codes, codes != 0)
-    if _EXPANDS[codes].any() or not unicodedata.is_normalized("NFKC", text):
+    if _EXPANDS.take(codes).any() or not unicodedata.is_normalized("NFKC", text):
         text, offsets = _rewritten(text, offsets, _SEGMENT, _nfkc_casefold)
-        codes = table[_encode(text)]
+        codes = table.take(_encode(text))
         codes, text, step = _compressed(codes, codes != 0)
         offsets = step.then(offsets)
     return _squeezed(text, codes, offsets)
@@ -195,10 +215,12 @@ def _letters_of_form(form: str) -> str:
 
 # --- Arabic -------------------------------------------------------------------------------------
 
+_LETTER = rf"(?:[^\W\d_]|[{_HARAKAT}])"  # or a mark on one
 _WORD = rf"[\w{_HARAKAT}]"
-# A run of tatweel that touches no letter is a dash: العراقية ــ السورية.
+_MARKS = rf"[{_HARAKAT}]*"
+# A run of tatweel that touches no letter is a dash: العراقية ــ السورية, 2014ـ2015.
 # The pattern starts with its literal, which a search finds quickly.
-_LONE_TATWEEL = re.compile(rf"{_TATWEEL}(?<!{_WORD}{_TATWEEL}){_TATWEEL}*(?!{_WORD})")
+_LONE_TATWEEL = re.compile(rf"{_TATWEEL}(?<!{_LETTER}{_TATWEEL}){_TATWEEL}*(?!{_LETTER})")
 _OPENING = "\"'“”„‘’«»‹›(\\[{"
 _GAP = f"[{_TATWEEL}{_OPENING}]"
 # What may part a clitic from its word: لـ"العربي", لـ داعش, و«الحشد». The look back at what may end
@@ -206,9 +228,15 @@ _GAP = f"[{_TATWEEL}{_OPENING}]"
 _CLITIC_GAP = re.compile(
     rf"{_GAP}(?<=[وفلبك{_HARAKAT}].){_GAP}*(?:(?<={_TATWEEL}) [{_OPENING}]*)?(?=\w)"
 )
-_CLITIC = re.compile(rf"(?<!{_WORD})(?:[وف]?[لبك]|[وف])[{_HARAKAT}]*\Z")
-_LONGEST_CLITIC = 8  # characters looked at before a gap: two letters with their harakat
-_ARTICLE = re.compile("ال(?=ل)|ا(?=ل)")
+# A clitic and the first character of the gap. The article is one before a tatweel only, الـ 24:
+# else ال is آل, the house of.
+_CLITIC = re.compile(
+    rf"(?<!{_WORD})(?:[وف]{_MARKS}.|(?:[وف]{_MARKS})?(?:[بك]{_MARKS}.|(?P<to>ل){_MARKS}."
+    rf"|(?:(?:[بك]{_MARKS})?ا|ل){_MARKS}ل{_MARKS}{_TATWEEL}))\Z"
+)
+_LONGEST_CLITIC = 12  # characters looked at before a gap: four letters with their harakat
+_STRETCH = rf"[{_HARAKAT}{_TATWEEL}]*"
+_ARTICLE = re.compile(rf"ا{_STRETCH}(?:ل{_STRETCH})?(?=ل)")
 
 
 def _clitic_joins(display: str) -> Iterator[tuple[int, int]]:
@@ -219,10 +247,12 @@ def _clitic_joins(display: str) -> Iterator[tuple[int, int]]:
     """
     for gap in _CLITIC_GAP.finditer(display):
         start, end = gap.span()
-        clitic = _CLITIC.search(display, max(0, start - _LONGEST_CLITIC), start)
+        if not gap.group().strip(_TATWEEL):  # a word stretched: those go anyway
+            continue
+        clitic = _CLITIC.search(display, max(0, start - _LONGEST_CLITIC), start + 1)
         if clitic is None:
             continue
-        if "ل" in clitic.group() and (article := _ARTICLE.match(display, end)):
+        if clitic["to"] and (article := _ARTICLE.match(display, end)):
             end = article.end()
         yield start, end
 
