@@ -53,7 +53,16 @@ def read_articles(path: Path) -> list[Article]:
     return sorted(articles, key=lambda article: article.ingested_at)
 
 
-def scores(pairs: list[dict], story_of: dict[str, str], weighted: bool) -> str:
+def read_pairs(data: Path) -> list[dict]:
+    """The labelled pairs but for the unsure ones."""
+    with (data / "neardup" / "labelled-pairs-dev.jsonl").open(encoding="utf-8") as lines:
+        return [pair for pair in map(json.loads, lines) if pair["label"] != "U"]
+
+
+def scores(
+    pairs: list[dict], story_of: dict[str, str], weighted: bool
+) -> tuple[float, float, float]:
+    """Precision, recall and F1 of the pairs put together."""
     right = wrong = missed = 0.0
     for pair in pairs:
         weight = pair["weight"] if weighted else 1.0
@@ -63,8 +72,7 @@ def scores(pairs: list[dict], story_of: dict[str, str], weighted: bool) -> str:
         wrong += weight * (together and not same)
         missed += weight * (same and not together)
     precision, recall = right / (right + wrong), right / (right + missed)
-    f1 = 2 * precision * recall / (precision + recall)
-    return f"precision {precision:.3f} recall {recall:.3f} F1 {f1:.3f}"
+    return precision, recall, 2 * precision * recall / (precision + recall)
 
 
 def main() -> None:
@@ -92,11 +100,13 @@ def main() -> None:
         seconds["decide"] += time.perf_counter() - start
         decided[article.url] = article
 
-    with (data / "neardup" / "labelled-pairs-dev.jsonl").open(encoding="utf-8") as lines:
-        pairs = [pair for pair in map(json.loads, lines) if pair["label"] != "U"]
+    pairs = read_pairs(data)
     story_of = {url: article.decision.story_id for url, article in decided.items()}
-    print(f"{len(pairs)} pairs, plain:    {scores(pairs, story_of, weighted=False)}")
-    print(f"{len(pairs)} pairs, weighted: {scores(pairs, story_of, weighted=True)}")
+    for name, weighted in (("plain:   ", False), ("weighted:", True)):
+        precision, recall, f1 = scores(pairs, story_of, weighted)
+        print(
+            f"{len(pairs)} pairs, {name} precision {precision:.3f} recall {recall:.3f} F1 {f1:.3f}"
+        )
     rules = collections.Counter(article.decision.rule for article in decided.values())
     print("rules:", ", ".join(f"{rule} {count}" for rule, count in rules.most_common()))
     related = collections.Counter(

@@ -1,20 +1,37 @@
-"""How fast Clean and Normalize are, next to a plain version of the two layers without offsets.
+"""How fast the text stages are, next to a plain version of the two layers and to camel-tools; and
+what their offset maps cost.
 
     python -m benchmarks.text [ARTICLES.jsonl[.xz]]
 
-The ratio is the number to compare: both run on the same core in the same minute.
+The ratios are the numbers to compare: all run on the same core in the same minute. The plain
+version and camel-tools give no offsets. camel-tools' functions are those that do the nearest to the
+match layer: Unicode, harakat, alef, alef maksura and teh marbuta. They leave out the display layer,
+controls and bidi marks, tatweel, digits, punctuation, case, ؤ ئ, the letters of other keyboards,
+clitics before quotes, formulas, and all that Clean finds: parts, dates, language, cues.
 """
 
+import gc
 import json
 import lzma
 import re
 import sys
 import time
+import tracemalloc
 import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from camel_tools.utils.dediac import dediac_ar
+from camel_tools.utils.normalize import (
+    normalize_alef_ar,
+    normalize_alef_maksura_ar,
+    normalize_teh_marbuta_ar,
+    normalize_unicode,
+)
+
+from pipelines.offsets import OffsetMap
 from pipelines.records import Article
+from pipelines.stages.arabic.layers import display_text, match_text
 from pipelines.stages.clean import clean
 from pipelines.stages.normalize import normalize
 
@@ -44,6 +61,19 @@ def plain(article: Article) -> tuple[str, str]:
     return display, " ".join(re.findall(r"\w+", text))
 
 
+def camel(article: Article) -> str:
+    """camel-tools' own functions that do the nearest equal work."""
+    text = dediac_ar(normalize_unicode(f"{article.raw_title}\n{article.raw_body}"))
+    text = normalize_alef_maksura_ar(normalize_alef_ar(text))
+    return normalize_teh_marbuta_ar(text)
+
+
+def layers(article: Article) -> None:
+    """Both layers, of what Clean and Normalize make them of, with their offsets."""
+    for raw in (article.raw_title, article.raw_body):
+        match_text(display_text(raw)[0])
+
+
 def read(path: Path) -> list[Article]:
     """The first articles of a JSON Lines file; lines that are no article are passed over."""
     articles = []
@@ -69,18 +99,58 @@ def seconds(work: Callable[[Article], object], articles: Sequence[Article]) -> f
     return time.perf_counter() - start
 
 
+def map_bytes(article: Article) -> tuple[int, int]:
+    """The bytes of the maps from the display layer to the raw text, and its characters."""
+    display = article.display
+    passages = (display.title, display.standfirst, display.body)
+    maps = [passage.offsets for passage in passages]
+    arrays = [array for each in maps for array in (each.starts, each.widths) if array is not None]
+    return sum(array.nbytes for array in arrays), sum(len(passage.text) for passage in passages)
+
+
+def live_maps() -> int:
+    gc.collect()
+    return sum(isinstance(each, OffsetMap) for each in gc.get_objects())
+
+
+def print_memory(articles: Sequence[Article]) -> None:
+    costs = [map_bytes(clean(article)) for article in articles]
+    total, characters = (sum(column) for column in zip(*costs, strict=True))
+    dearest = max(cost / size for cost, size in costs if size)
+    print(f"offset maps: {total / characters:.2f} bytes a display character, {dearest:.2f} at most")
+    maps = live_maps()
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    for article in articles:
+        normalize(clean(article))
+    kept = live_maps() - maps
+    more = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    print(f"kept after the articles: {kept} maps; all memory together {more:+,} bytes")
+
+
 def main(path: Path = SAMPLES) -> None:
     articles = read(path)
     megabytes = sum(len((a.raw_title + a.raw_body).encode()) for a in articles) / 1e6
-    works = {"plain": plain, "clean": clean, "clean+normalize": lambda a: normalize(clean(a))}
+    works: dict[str, Callable[[Article], object]] = {
+        "plain layers": plain,
+        "camel-tools": camel,
+        "both layers": layers,
+        "clean": clean,
+        "clean + normalize": lambda article: normalize(clean(article)),
+    }
     best = dict.fromkeys(works, float("inf"))
     for _ in range(ROUNDS):  # in turn, so that a slow minute slows all of them
         for name, work in works.items():
             best[name] = min(best[name], seconds(work, articles))
     print(f"{len(articles)} articles, {megabytes:.1f} MB of UTF-8")
-    for name, time_taken in best.items():
-        ratio = best["plain"] / time_taken
-        print(f"{name:16} {megabytes / time_taken:6.1f} MB/s   {ratio:4.2f} × plain")
+    for name, taken in best.items():
+        ratios = (best["plain layers"] / taken, best["camel-tools"] / taken)
+        print(
+            f"{name:18}{megabytes / taken:6.1f} MB/s   {ratios[0]:5.2f} × plain"
+            f"   {ratios[1]:5.2f} × camel-tools"
+        )
+    print_memory(articles)
 
 
 if __name__ == "__main__":

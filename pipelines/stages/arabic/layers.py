@@ -58,7 +58,8 @@ def display_text(raw: str) -> tuple[str, OffsetMap]:
     keep = codes != 0
     if "\r\n" in raw:
         keep[:-1] &= (source[:-1] != 0x0D) | (source[1:] != _LINE)
-    codes, text, offsets = _compressed(codes, keep)
+    codes, offsets = _where(keep, codes, OffsetMap.identity(len(codes)))
+    text = _decode(codes)
     if len(codes) and codes.max() >= _FORM_RANGES[0][0] and _FORM.search(text):
         text, offsets = _rewritten(text, offsets, _FORM, _letters_of_form)
         codes = _encode(text)
@@ -114,14 +115,6 @@ def _decode(codes: Codes) -> str:
     return codes.astype("<u4", copy=False).tobytes().decode("utf-32-le")
 
 
-def _compressed(codes: Codes, keep: NDArray[np.bool_]) -> tuple[Codes, str, OffsetMap]:
-    """The kept code points, as array and text, with the map back."""
-    offsets = OffsetMap.identity(len(codes))
-    if not keep.all():
-        codes, offsets = codes[keep], offsets.where(keep)
-    return codes, _decode(codes), offsets
-
-
 def _squeezed(text: str, codes: Codes, offsets: OffsetMap) -> tuple[str, OffsetMap]:
     """Runs of white space to one space, one line end or two; none at the text's ends."""
     stripped = text.strip(" \n")
@@ -130,6 +123,8 @@ def _squeezed(text: str, codes: Codes, offsets: OffsetMap) -> tuple[str, OffsetM
         end = start + len(stripped)
         text, codes, offsets = stripped, codes[start:end], offsets.slice(start, end)
     has_lines = "\n" in text
+    if not has_lines and "  " not in text:
+        return text, offsets
     white = codes == _SPACE
     if has_lines:
         white |= codes == _LINE
@@ -164,14 +159,30 @@ def _without(spans: list[tuple[int, int]], text: str, offsets: OffsetMap) -> tup
 
 
 def _folded(codes: Codes, table: Codes) -> tuple[str, OffsetMap]:
+    """A match layer by `table`, then by NFKC and case folding, which it has done for nearly all."""
     codes = table.take(codes)
-    codes, text, offsets = _compressed(codes, codes != 0)
-    if _EXPANDS.take(codes).any() or not unicodedata.is_normalized("NFKC", text):
-        text, offsets = _rewritten(text, offsets, _SEGMENT, _nfkc_casefold)
+    offsets = OffsetMap.identity(len(codes))
+    codes, offsets = _where(codes != 0, codes, offsets)
+    if _UNSETTLED.take(codes).any():
+        text, offsets = _rewritten(_decode(codes), offsets, _SEGMENT, _nfkc_casefold)
         codes = table.take(_encode(text))
-        codes, text, step = _compressed(codes, codes != 0)
-        offsets = step.then(offsets)
-    return _squeezed(text, codes, offsets)
+        codes, offsets = _where(codes != 0, codes, offsets)
+    return _spaced(codes, offsets)
+
+
+def _spaced(codes: Codes, offsets: OffsetMap) -> tuple[str, OffsetMap]:
+    """The text with runs of spaces as one space, none at its ends."""
+    white = codes == _SPACE
+    spare = white.copy()
+    spare[1:] &= white[:-1]  # all but the first of a run, and one at the start
+    codes, offsets = _where(~spare, codes, offsets)
+    if len(codes) and codes[-1] == _SPACE:
+        codes, offsets = codes[:-1], offsets.slice(0, len(codes) - 1)
+    return _decode(codes), offsets
+
+
+def _where(keep: NDArray[np.bool_], codes: Codes, offsets: OffsetMap) -> tuple[Codes, OffsetMap]:
+    return (codes, offsets) if keep.all() else (codes[keep], offsets.where(keep))
 
 
 def _rewritten(
@@ -374,9 +385,9 @@ _FOREIGN = _foreign_table(_ASSIGNED, _CHANGES)
 _MATCH = _match_table(_ASSIGNED, _FOREIGN)
 _FORM = re.compile(f"[{''.join(f'{chr(low)}-{chr(high)}' for low, high in _FORM_RANGES)}]")
 _JOINING_POINTS = _joining(_ASSIGNED)
-# What table lookups leave to be folded into more than one character: ß, ŉ, ½.
-_EXPANDS = np.zeros(0x110000, dtype=bool)
-_EXPANDS[[point for point, folded in _CHANGES.items() if len(folded) > 1]] = True
+# What table lookups leave to be folded: into several characters (ß, ½), or with its neighbours.
+_UNSETTLED = np.zeros(0x110000, dtype=bool)
+_UNSETTLED[[*_JOINING_POINTS, *(point for point, to in _CHANGES.items() if len(to) > 1)]] = True
 # With the character before it, a stretch that normalizes by itself: marks, or one that changes
 # alone and the marks on it. All characters beyond the BMP count as marks, which only makes some
 # stretches longer: hundreds of ranges there would slow every search down.

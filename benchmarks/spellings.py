@@ -1,0 +1,164 @@
+"""What single rules of the match layer do: hamza on a seat (ؤ ئ), and formulas.
+
+    python -m benchmarks.spellings --shared PATH [--sketches 9]
+
+Counts which words of SaudiNewsNet's development part become one, and puts all its articles into
+stories under each rule, as `benchmarks.stories` does. The index compares sketches, which are drawn
+by chance: with 95 labelled pairs one drawing says little, so it is repeated with other drawings.
+The estimate alone moves F1; how alike the pairs are exactly stands beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import os
+import statistics
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from benchmarks.stories import read_articles, read_pairs, scores
+from pipelines.records import Article, Origin
+from pipelines.stages import fingerprint
+from pipelines.stages.arabic import layers
+from pipelines.stages.clean import clean
+from pipelines.stages.decide import Index, decide
+from pipelines.stages.normalize import normalize
+
+
+class Rule(NamedTuple):
+    name: str
+    hamza: str  # what ؤ and ئ become
+    formulas: bool  # left out
+    compared: str = ""  # with which rule
+
+
+RULES = (
+    Rule("ؤ ئ as they are", "ؤئ", False),
+    Rule("ؤ ئ to ء", "ءء", False, "ؤ ئ as they are"),
+    Rule("ؤ ئ to و ي", "وي", False, "ؤ ئ as they are"),
+    Rule("ؤ ئ to ء, no formulas", "ءء", True, "ؤ ئ to ء"),
+)
+_formula_spans = layers.formula_spans
+PAIRS = 200_000
+
+
+def follow(rule: Rule) -> None:
+    for letter, to in zip("ؤئ", rule.hamza, strict=True):
+        layers._MATCH[ord(letter)] = ord(to)
+    layers.formula_spans = _formula_spans if rule.formulas else lambda match: []
+
+
+def print_joined(articles: list[Article]) -> None:
+    """How many words each hamza rule makes one of, and how often the rarer ones stand."""
+    words: collections.Counter[str] = collections.Counter()
+    for article in articles:
+        words.update(
+            f"{article.match.title} {article.match.standfirst} {article.match.body}".split()
+        )
+    print(f"{words.total():,} words, {len(words):,} different ones")
+    for rule in RULES[1:3]:
+        fold = str.maketrans("ؤئ", rule.hamza)
+        groups = collections.defaultdict(list)
+        for word, count in words.items():
+            groups[word.translate(fold)].append(count)
+        joined = [sorted(counts, reverse=True) for counts in groups.values() if len(counts) > 1]
+        rarer = sum(sum(counts[1:]) for counts in joined)
+        print(f"{rule.name}: {len(joined)} groups, their rarer words {rarer} times")
+
+
+def shingles(article: Article) -> set[tuple[str, ...]]:
+    words = f"{article.match.standfirst} {article.match.body}".split()
+    return set(zip(words, words[1:], words[2:], strict=False))
+
+
+def jaccard(one: set[tuple[str, ...]], other: set[tuple[str, ...]]) -> float:
+    return len(one & other) / max(1, len(one | other))
+
+
+def print_formulas(rule: Rule, articles: list[Article], story_of: dict[str, str]) -> None:
+    """How alike articles with formulas are that tell different stories: pairs drawn by chance."""
+    if rule.hamza != "ءء":
+        return
+    # The same articles under both rules: their display text has one.
+    having = [
+        article
+        for article in articles
+        if _formula_spans(
+            layers._folded(layers._encode(article.display.body.text), layers._MATCH)[0]
+        )
+    ]
+    sets = [shingles(article) for article in having]
+    random = np.random.default_rng(0)
+    alike = [
+        jaccard(sets[one], sets[other])
+        for one, other in random.integers(len(having), size=(PAIRS, 2)).tolist()
+        if story_of[having[one].url] != story_of[having[other].url]
+    ]
+    touching = sum(each > 0 for each in alike)
+    print(
+        f"  {len(having)} articles with formulas, {len(alike)} pairs of different stories:"
+        f" mean Jaccard {statistics.mean(alike):.6f}, {touching} share three words in a row"
+    )
+
+
+def stories(articles: list[Article]) -> dict[str, str]:
+    index = Index()
+    story_of = {}
+    for offset, article in enumerate(articles):
+        article = fingerprint.fingerprint(article)
+        origin = Origin("news.raw", 0, offset, article.ingested_at)
+        story_of[article.url] = decide(article, origin, index).decision.story_id
+    return story_of
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    shared = os.environ.get("KHABAR_SHARED") or "../shared"
+    parser.add_argument("--shared", type=Path, default=Path(shared))
+    parser.add_argument("--sketches", type=int, default=9, help="drawings of the sketch")
+    options = parser.parse_args()
+    data = options.shared / "data"
+    if not data.is_dir():
+        print(f"no development data at {data}; skipped (--shared names the folder above it)")
+        return
+    cleaned = [clean(a) for a in read_articles(data / "news" / "saudinewsnet-dev.jsonl.xz")]
+    pairs = read_pairs(data)
+    first = fingerprint._FACTORS
+    before: dict[str, list[float]] = {}
+    for rule in RULES:
+        follow(rule)
+        articles = [normalize(article) for article in cleaned]
+        if rule is RULES[0]:
+            print_joined(articles)
+        by_url = {article.url: shingles(article) for article in articles}
+        alike = [jaccard(by_url[pair["url_a"]], by_url[pair["url_b"]]) for pair in pairs]
+        found = []
+        for drawing in range(options.sketches):
+            odd = np.random.default_rng(drawing).integers(1 << 31, size=len(first)) * 2 + 1
+            fingerprint._FACTORS = odd.astype(np.uint32) if drawing else first
+            story_of = stories(articles)
+            f1s = (scores(pairs, story_of, weighted)[2] for weighted in (False, True))
+            found.append((*f1s, len(set(story_of.values()))))
+        print(f"\n{rule.name}")
+        for name, values in zip(
+            ("F1", "F1 weighted", "stories"), zip(*found, strict=True), strict=True
+        ):
+            spread = statistics.stdev(values) if len(values) > 1 else 0
+            mean = statistics.mean(values)
+            print(f"  {name}: {mean:.3f} ± {spread:.3f}, as shipped {values[0]:.3f}")
+        for label, name in (("DS", "the same story"), ("TPEN", "not the same")):
+            chosen = [at for at, pair in enumerate(pairs) if pair["label"] in label]
+            mean = statistics.mean(alike[at] for at in chosen)
+            print(f"  Jaccard of {len(chosen)} pairs, {name}: {mean:.4f}", end="")
+            base = before.get(rule.compared, alike)
+            moved = [alike[at] - base[at] for at in chosen if alike[at] != base[at]]
+            print(f"; {len(moved)} moved, by {[round(each, 3) for each in sorted(moved)]}")
+        before[rule.name] = alike
+        print_formulas(rule, articles, story_of)
+
+
+if __name__ == "__main__":
+    main()
