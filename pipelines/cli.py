@@ -131,8 +131,10 @@ def _make_output_safe() -> None:
 
 
 def _columns() -> int:
-    """Columns of the terminal; 100 elsewhere."""
-    return shutil.get_terminal_size((100, 24)).columns
+    """Columns that a line may take: all but the terminal's last, behind which some terminals put
+    even an invisible character on a row of its own; 100 elsewhere.
+    """
+    return shutil.get_terminal_size((101, 24)).columns - 1
 
 
 def _first_line(error: Exception) -> str:

@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rich.cells import cell_len
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
@@ -30,7 +29,7 @@ from pipelines.local import LocalError, Services, fetch
 from pipelines.producers import files, samples
 from pipelines.settings import Settings
 from pipelines.show import WIDTH, excerpt, facts, names, why
-from pipelines.terminal import isolated, plain
+from pipelines.terminal import fitted, isolated, label, width
 
 # Seconds without anything coming out, all being sent, after which something must be wrong.
 _PATIENCE_S = 30.0
@@ -141,7 +140,7 @@ class _Play:
         self._settings = settings
         self._console = console
         self._live = console.is_terminal and not console.is_dumb_terminal
-        self._width = min(console.width, _WIDEST) if console.is_terminal else WIDTH
+        self._width = min(console.width - 1, _WIDEST) if console.is_terminal else WIDTH
         self._program_began = began
         self._began = time.monotonic()
         self._ended = threading.Event()
@@ -271,17 +270,17 @@ class _Play:
         opened = verdict == "new"
         story.outlets.append(record["source"])
         self._entities.update(entity["name"] for entity in record.get("entities", ()))
-        label, style = _LABELS.get(verdict, (verdict, "bold cyan"))
+        became, style = _LABELS.get(verdict, (verdict, "bold cyan"))
         inside = self._width - _LABEL
         self._line(
-            f"story {story.number}" if opened else label,
+            f"story {story.number}" if opened else became,
             style,
             isolated(record["title"] or story.title, inside),
         )
         outlet = f"{isolated(record['source'] or '–', _OUTLET)} · "
         if opened:
-            language = "" if record["language"] == "ar" else f"{plain(record['language'])} · "
-            room = inside - cell_len(outlet + language)
+            language = "" if record["language"] == "ar" else f"{label(record['language'])} · "
+            room = inside - width(outlet + language)
             self._under((outlet + language + names(record["entities"], room)).removesuffix(" · "))
         else:
             self._under(f"{outlet}story {story.number}: {why(record)}")
@@ -293,17 +292,17 @@ class _Play:
     def _dead_letter(self, said: dict[str, str], value: bytes | None) -> None:
         self._reasons[said["reason"]] += 1
         inside = self._width - _LABEL
-        text = plain(f"{said['reason']}: {said['detail']}", inside)
+        text = isolated(f"{said['reason']}: {said['detail']}", inside)
         self._line("dead letter", "bold red", text)
         if value:
             self._under(excerpt(value, inside))
 
-    def _line(self, label: str, style: str, text: str) -> None:
-        line = Text(f"{label:<{_LABEL}}", style=style)
+    def _line(self, became: str, style: str, text: str) -> None:
+        line = Text(f"{became:<{_LABEL}}", style=style)
         self._console.print(line.append(text, style="default not bold"))
 
     def _under(self, text: str) -> None:
-        self._console.print(Text(" " * _LABEL + text, style="dim"))
+        self._console.print(Text(fitted(" " * _LABEL + text, self._width), style="dim"))
 
     def _counts(self) -> str:
         sent, seconds = len(self._sent_at), time.monotonic() - self._began
@@ -321,8 +320,8 @@ class _Play:
             self._heading(f"{len(self._stories)} stories, {len(told)} told more than once:")
             told.sort(key=lambda story: (-len(story.outlets), story.number))
             for story in told[:_STORIES]:
-                label = f"{len(story.outlets):>3} × story {story.number}: "
-                self._item(label + isolated(story.title, self._width - len(label) - 2))
+                told_by = f"{len(story.outlets):>3} × story {story.number}: "
+                self._item(told_by + isolated(story.title, self._width - len(told_by) - 2))
                 self._item(" " * 6 + _listed(Counter(story.outlets), self._width - 8))
             if len(told) > _STORIES:
                 self._item(f"    and {len(told) - _STORIES} more")
@@ -366,7 +365,7 @@ def _listed(counts: Counter[str], cells: int) -> str:
     for name, count in counts.most_common():
         each = f"{isolated(name or '–', _NAME)}{f' ×{count}' * (count > 1)}"
         longer = f"{line}, {each}" if line else each
-        if cell_len(longer) > cells:
+        if width(longer) > cells:
             break
         line = longer
     return line

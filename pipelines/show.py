@@ -9,12 +9,10 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from rich.cells import cell_len
-
 from pipelines import schemas
 from pipelines.kafka.tail import Tailed
 from pipelines.stages.decode import FIELD_NAMES
-from pipelines.terminal import isolated, plain
+from pipelines.terminal import fitted, isolated, label, width
 
 # Columns of a line when nobody says how many there are.
 WIDTH = 100
@@ -33,25 +31,28 @@ _WHY = {
 _BY_IDENTITY = frozenset({"exact", "same-content"})
 
 
-def as_text(message: Tailed, width: int = WIDTH) -> str:
-    """One record as a few lines of about `width` columns, and a blank one after them.
+def as_text(message: Tailed, columns: int = WIDTH) -> str:
+    """One record as a few lines of at most `columns` columns, and a blank one after them.
 
     Whatever the message holds, it stays in its place: see `terminal.isolated`.
     """
     kind = message.topic.rpartition(".")[2]
     if kind == schemas.DEAD_LETTERS:
-        lines = _dead_letter(message, width)
+        lines = _dead_letter(message, columns)
     elif kind == schemas.RAW:
-        lines = _raw(message, width)
+        lines = _raw(message, columns)
     elif message.record is None:
-        lines = [excerpt(message.value, width)]
+        lines = [excerpt(message.value, columns)]
     else:
         try:
-            lines = _LINES[kind](message.record, width)
+            lines = _LINES[kind](message.record, columns)
         except (KeyError, TypeError, ValueError):  # a topic or a record of somebody else's
-            lines = [isolated(json.dumps(_safe(message.record), ensure_ascii=False), width)]
-    where = f"{plain(message.topic)} {message.partition}:{message.offset}"
-    return f"\n{_INDENT}".join([*filter(None, lines), where]) + "\n"
+            lines = [isolated(json.dumps(_safe(message.record), ensure_ascii=False), columns)]
+    first, *others = filter(None, lines)
+    others.append(f"{label(message.topic)} {message.partition}:{message.offset}")
+    inside = columns - len(_INDENT)
+    under = (f"\n{_INDENT}{fitted(line, inside)}" for line in others)
+    return f"{fitted(first, columns)}{''.join(under)}\n"
 
 
 def as_object(message: Tailed) -> dict[str, Any]:
@@ -86,7 +87,7 @@ def facts(message: Tailed) -> dict[str, str]:
 def why(record: Mapping[str, Any]) -> str:
     """In words, why an article is held to be the same as another: the rule, and how alike."""
     rule = str(record.get("rule"))
-    said, jaccard = _WHY.get(rule, plain(rule, 40)), record.get("jaccard")
+    said, jaccard = _WHY.get(rule, label(rule, 40)), record.get("jaccard")
     if rule in _BY_IDENTITY or jaccard is None:
         return said
     return f"{said}, jaccard {jaccard:.2f}"
@@ -96,9 +97,9 @@ def names(entities: Iterable[Mapping[str, Any]], cells: int) -> str:
     """The entities, most mentioned first, as many as fit into `cells` columns."""
     line = ""
     for entity in sorted(entities, key=lambda each: -int(each["count"])):
-        name = f"{plain(entity['type'])} {isolated(entity['name'], cells // 2)} ×{entity['count']}"
+        name = f"{label(entity['type'])} {isolated(entity['name'], cells // 2)} ×{entity['count']}"
         longer = f"{line}, {name}" if line else name
-        if cell_len(longer) > cells:
+        if width(longer) > cells:
             break
         line = longer
     return line
@@ -111,20 +112,20 @@ def excerpt(value: bytes | None, cells: int) -> str:
     return isolated(value[:_EXCERPT_BYTES].decode("utf-8", "replace"), cells)
 
 
-def _article(record: Mapping[str, Any], width: int) -> list[str]:
-    inside = width - len(_INDENT)
-    verdict = plain(record["verdict"], 12)
+def _article(record: Mapping[str, Any], columns: int) -> list[str]:
+    inside = columns - len(_INDENT)
+    verdict = f"{label(record['verdict'], 12):<8} "
     agency, place = record.get("agency"), record.get("dateline")
     found = record.get("entities") or ()
     body = (record.get("standfirst") or record.get("body") or "").strip()
     related = [_named(each["relation"], each["article_id"]) for each in record.get("related") or ()]
     return [
-        f"{verdict:<8} {isolated(record['title'] or '(no title)', width - 9)}",
+        verdict + isolated(record["title"] or "(no title)", columns - width(verdict)),
         _joined(
             isolated(record["source"], inside // 3),
             isolated(record["outlet"], inside // 3) if record.get("outlet") else "",
             _time(record.get("published_at")),
-            plain(record.get("language") or "", 12),
+            label(record.get("language") or "", 12),
         ),
         _joined(
             f"agency {isolated(agency, inside // 3)}" if agency else "",
@@ -134,40 +135,40 @@ def _article(record: Mapping[str, Any], width: int) -> list[str]:
         names(found, inside),
         _named("story", record["story_id"]),
         f"{_named('article', record['article_id'])}, revision {record['revision']}",
-        _against(record) if record.get("matched") else "",
+        *(_against(record) if record.get("matched") else ()),
         *related,
     ]
 
 
-def _duplicate(record: Mapping[str, Any], width: int) -> list[str]:
-    inside = width - len(_INDENT)
+def _duplicate(record: Mapping[str, Any], columns: int) -> list[str]:
+    inside = columns - len(_INDENT)
     return [
-        f"held back {isolated(record['title'] or '(no title)', width - 10)}",
+        f"held back {isolated(record['title'] or '(no title)', columns - 10)}",
         _joined(
             isolated(record["source"], inside // 3),
             isolated(record["outlet"], inside // 3) if record.get("outlet") else "",
             _time(record.get("published_at")),
         ),
-        _against(record),
+        *_against(record),
         _named("story", record["story_id"]),
         f"{_named('article', record['article_id'])}, revision {record['revision']}",
     ]
 
 
-def _against(record: Mapping[str, Any]) -> str:
+def _against(record: Mapping[str, Any]) -> list[str]:
     contained = record.get("containment")
     measured = "" if contained is None else f", containment {contained:.2f}"
-    return f"{why(record)}{measured}: {_named('of', record['matched'])}"
+    return [f"{why(record)}{measured}", _named("as article", record["matched"])]
 
 
-def _entity(record: Mapping[str, Any], width: int) -> list[str]:
-    inside = width - len(_INDENT)
+def _entity(record: Mapping[str, Any], columns: int) -> list[str]:
+    inside = columns - len(_INDENT)
     latitude, longitude = record.get("latitude"), record.get("longitude")
     return [
-        f"{plain(record['type']):<4} {isolated(record['name'], width - 12)} ×{record['count']}",
+        f"{label(record['type']):<4} {isolated(record['name'], columns - 12)} ×{record['count']}",
         _joined(
-            plain(record["entity_id"], 60),
-            plain(record.get("country") or "", 12),
+            label(record["entity_id"], 60),
+            label(record.get("country") or "", 12),
             f"{latitude:.2f}, {longitude:.2f}" if None not in (latitude, longitude) else "",
             f"salience {record['salience']:.2f}",
         ),
@@ -176,8 +177,8 @@ def _entity(record: Mapping[str, Any], width: int) -> list[str]:
     ]
 
 
-def _dead_letter(message: Tailed, width: int) -> list[str]:
-    inside = width - len(_INDENT)
+def _dead_letter(message: Tailed, columns: int) -> list[str]:
+    inside = columns - len(_INDENT)
     said = facts(message)
     size = "no value" if message.value is None else f"{len(message.value)} bytes"
     key = f", key {isolated(message.key.decode('utf-8', 'replace'), 40)}" if message.key else ""
@@ -191,11 +192,11 @@ def _dead_letter(message: Tailed, width: int) -> list[str]:
     ]
 
 
-def _index(record: Mapping[str, Any], width: int) -> list[str]:
+def _index(record: Mapping[str, Any], columns: int) -> list[str]:
     if record["kind"] != "decision":
         return [f"{record['kind']}: generation {record['generation']}"]
     return [
-        f"{plain(record['verdict'], 12)} by {plain(record['rule'], 40)}, "
+        f"{label(record['verdict'], 12)} by {label(record['rule'], 40)}, "
         f"sequence {record['sequence']}, generation {record['generation']}",
         f"{_named('article', record['article_id'])}, revision {record['revision']}",
         _named("story", record["story_id"]),
@@ -210,8 +211,8 @@ _LINES: Mapping[str, Callable[[Mapping[str, Any], int], list[str]]] = {
 }
 
 
-def _raw(message: Tailed, width: int) -> list[str]:
-    inside = width - len(_INDENT)
+def _raw(message: Tailed, columns: int) -> list[str]:
+    inside = columns - len(_INDENT)
     fields = message.record if message.record is not None else _json(message.value)
     given = {
         field: next((str(fields[n]) for n in FIELD_NAMES[field] if fields.get(n)), "")
@@ -220,7 +221,7 @@ def _raw(message: Tailed, width: int) -> list[str]:
     title = given["title"] or given["body"]
     size = "no value" if message.value is None else f"{len(message.value)} bytes"
     return [
-        isolated(title, width) if title else excerpt(message.value, width),
+        isolated(title, columns) if title else excerpt(message.value, columns),
         _joined(
             isolated(given["source"], inside // 3) if given["source"] else "",
             isolated(given["url"], inside // 2) if given["url"] else "",
@@ -238,7 +239,7 @@ def _json(value: bytes | None) -> dict[str, Any]:
 
 
 def _named(what: str, identity: str) -> str:
-    return f"{plain(what, 20)} {plain(identity, 60)}"
+    return f"{label(what, 20)} {label(identity, 60)}"
 
 
 def _joined(*parts: str) -> str:

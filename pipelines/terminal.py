@@ -4,8 +4,9 @@ between letters and never within one.
 
 from __future__ import annotations
 
+import unicodedata
+
 import regex
-from rich.cells import cell_len
 
 _FIRST_STRONG_ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
 # White space, bidi controls, halves of surrogate pairs (no terminal's encoding takes them), and
@@ -14,7 +15,12 @@ _BREAKING = regex.compile(
     r"[\s\p{Cc}\p{Cs}\u200E\u200F\u061C\u202A-\u202E\u2066-\u2069\u2028\u2029]+"
 )
 _GRAPHEME = regex.compile(r"\X")
+# What would join the character before the box, and the sign that carries a mark without a letter.
+_JOINING = regex.compile(r"[\p{GCB=Extend}\p{GCB=SpacingMark}\p{GCB=ZWJ}]")
+_CARRIER = "◌"
 _ELLIPSIS = "…"
+_NO_WIDTH = frozenset(f"\u200c\u200d{_FIRST_STRONG_ISOLATE}{_POP_ISOLATE}")
+_EMOJI_SELECTOR = "\ufe0f"
 # Code points of one grapheme cluster that are shown; more are stacked marks that would cover the
 # lines around. Unicode's Stream-Safe Text Format (UAX #15) allows as many.
 _CLUSTER = 30
@@ -31,7 +37,33 @@ def isolated(text: str, cells: int | None = None) -> str:
 def plain(text: str, cells: int | None = None) -> str:
     """`text` on one line, without controls, at most `cells` columns wide."""
     harmless = _BREAKING.sub(" ", text).strip()
+    if _JOINING.match(harmless):
+        harmless = _CARRIER + harmless
     return harmless if cells is None else cut(harmless, cells)
+
+
+def label(text: str, cells: int | None = None) -> str:
+    """A name that is nearly always ASCII, such as an id: then without the isolates, which whoever
+    copies it would copy too.
+    """
+    return plain(text, cells) if text.isascii() else isolated(text, cells)
+
+
+def width(text: str) -> int:
+    """The columns that `text` takes at most.
+
+    Terminals differ: many show each member of an emoji family, and each half of a flag, by itself.
+    """
+    return sum(map(_columns, text))
+
+
+def fitted(line: str, cells: int) -> str:
+    """A line of boxes and words of ours, at most `cells` columns wide; a cut box is closed."""
+    if width(line) <= cells:
+        return line
+    shown = cut(line, cells)
+    opened = shown.count(_FIRST_STRONG_ISOLATE) - shown.count(_POP_ISOLATE)
+    return shown + _POP_ISOLATE * opened
 
 
 def cut(text: str, cells: int) -> str:
@@ -43,11 +75,18 @@ def cut(text: str, cells: int) -> str:
     used = 0
     for found in _GRAPHEME.finditer(text):
         cluster = found.group()[:_CLUSTER]
-        width = max(1, cell_len(cluster))
-        if used + width > cells:
+        columns = max(1, width(cluster))
+        if used + columns > cells:
             while kept and used + 1 > cells:
                 used -= kept.pop()[1]
             return "".join(each for each, _ in kept) + _ELLIPSIS * (cells > 0)
-        kept.append((cluster, width))
-        used += width
+        kept.append((cluster, columns))
+        used += columns
     return "".join(each for each, _ in kept)
+
+
+def _columns(character: str) -> int:
+    if character in _NO_WIDTH or unicodedata.category(character) in ("Mn", "Me"):
+        return int(character == _EMOJI_SELECTOR)  # it makes a sign of one column an emoji of two
+    wide = character >= "\U0001f000" or unicodedata.east_asian_width(character) in "WF"
+    return 2 if wide else 1

@@ -112,7 +112,7 @@ def test_duplicate() -> None:
     """An article that was held back shows of what it is a copy, and by which measures."""
     text = as_text(tailed("duplicates", DUPLICATE))
     assert text.startswith("held back ⁨سيول شرق المكلا⁩")
-    assert "nearly the same text, jaccard 0.71, containment 0.90: of " + "d4" * 16 in text
+    assert "nearly the same text, jaccard 0.71, containment 0.90\n  as article " + "d4" * 16 in text
     assert "story " + "c3" * 16 in text
 
 
