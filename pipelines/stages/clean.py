@@ -44,7 +44,9 @@ def clean(article: Article) -> Article:
             agency=found.told.get("agency", ""),
             dateline=found.told.get("dateline", ""),
             captions=found.captions,
-            cues=cues_of(found.title.text) if language == "ar" else (),
+            cues=cues_of(found.title.text, found.standfirst.text or found.body.text)
+            if language == "ar"
+            else (),
             language=language,
         ),
     )
