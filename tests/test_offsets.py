@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.offsets import OffsetMap
+from pipelines.records import Article, Envelope
+from pipelines.stages.clean import clean
+from pipelines.stages.decide import Index, decide
+from pipelines.stages.encode import encode
+from pipelines.stages.entities import entities
+from pipelines.stages.fingerprint import fingerprint
+from pipelines.stages.gazetteer import Gazetteer
+from pipelines.stages.normalize import normalize
+from tests.stages.test_encode import ORIGIN, RAW, TOPICS
 
 Spans = list[tuple[int, int]]
 
@@ -73,6 +84,25 @@ def test_memory() -> None:
     assert bytes_of(OffsetMap.of_edits(1000, [(0, 255, 1)])) == 5 * 746
     assert bytes_of(OffsetMap.of_edits(1000, [(0, 900, 0)])) == 400
     assert OffsetMap.of_edits(1000, [(0, 256, 1)]).span(0, 1) == (0, 256)
+
+
+def test_no_map_outlives_its_article() -> None:
+    """Once an article is encoded, neither its messages nor the index hold a map."""
+    index, gazetteer = Index(), Gazetteer.load()
+    body = "<p>وصل الوفد إلى <b>دمشق</b>&nbsp;صباح اليوم قادماً من بغداد.</p>" * 9
+    before = live_maps()
+    article = normalize(clean(Article("a" * 32, raw_title="زيارة &amp; لقاء", raw_body=body)))
+    article = entities(decide(fingerprint(article), ORIGIN, index), gazetteer)
+    messages = tuple(encode(Envelope(RAW, article), TOPICS))
+    assert len(messages) > 3
+    assert live_maps() >= before + 4
+    del article
+    assert live_maps() == before
+
+
+def live_maps() -> int:
+    gc.collect()
+    return sum(isinstance(each, OffsetMap) for each in gc.get_objects())
 
 
 def test_a_span_outside_the_text() -> None:

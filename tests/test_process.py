@@ -75,10 +75,10 @@ def test_all_saudi_articles(shared: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("word", ["غزة ", "واس\n"])
+@pytest.mark.parametrize("word", ["غزة ", "واس\n", "<b>a"])
 def test_the_largest_message_taken_fits_on_a_topic(tmp_path: Path, word: str) -> None:
-    """A message of the most bytes that can be let in, nothing but names or furniture, makes records
-    that a topic takes: an article that was decided never becomes a dead letter."""
+    """A message of the most bytes that can be let in, nothing but names, furniture or tags, makes
+    records that a topic takes: an article that was decided never becomes a dead letter."""
     most = next(s.at_most for s in SETTINGS if s.name == "max_message_bytes")
     assert most is not None
     room = most - len(b'{"body":""}') - 10
