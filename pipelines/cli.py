@@ -151,7 +151,8 @@ def _first_line(error: Exception) -> str:
     show_default=True,
     help="Articles a second that are sent.",
 )
-def demo(paths: tuple[str, ...], rate: float) -> None:
+@with_settings("outlet_zones")
+def demo(paths: tuple[str, ...], rate: float, **values: Any) -> None:
     """Show the whole of it on this machine: real Kafka and registry, articles in, stories out.
 
     Without PATHS the sample articles are played; with them, your own (as for `khabar produce`).
@@ -164,7 +165,7 @@ def demo(paths: tuple[str, ...], rate: float) -> None:
     """
     from pipelines.demo import demo as run_demo
 
-    run_demo(paths, rate)
+    run_demo(paths, rate, values)
 
 
 @cli.command(epilog=_EXIT_CODES)
@@ -360,7 +361,7 @@ def run(context: click.Context, /, until_caught_up: bool, **values: Any) -> None
     show_default=True,
     help="Order in which stories are decided.",
 )
-@with_settings("ner", "window_days", "max_message_bytes")
+@with_settings("ner", "outlet_zones", "window_days", "max_message_bytes")
 def process(inputs: tuple[str, ...], out: Path, order: str, **values: Any) -> None:
     """Run the same graph over files, without Kafka, and write Avro files.
 
@@ -445,15 +446,18 @@ def index_rebuild(**values: Any) -> None:
     khabar index rebuild
     """
     from pipelines.kafka.rebuild import rebuild
+    from pipelines.outlets import outlet_zones
     from pipelines.run import Lookup, ready
 
     settings = _settings(values)
+    zones = outlet_zones(settings)
     ids = ready(settings, say, threading.Event())
     with _progress("rebuilt") as told:
         counts = rebuild(
             settings,
             ids,
             Lookup(settings.registry_url),
+            outlet_zones=zones,
             progress=lambda n: told(f"{n} rebuilt"),
         )
     say(_counts(counts))

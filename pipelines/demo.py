@@ -12,7 +12,7 @@ import textwrap
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -26,6 +26,7 @@ from rich.text import Text
 from pipelines import schemas
 from pipelines.errors import UsageError
 from pipelines.local import LocalError, Services, fetch
+from pipelines.outlets import outlet_zones
 from pipelines.producers import files, samples
 from pipelines.settings import Settings
 from pipelines.show import WIDTH, excerpt, facts, names, why
@@ -51,14 +52,16 @@ _STORIES = 6
 Messages = Iterator[tuple[bytes | None, bytes | None]]
 
 
-def demo(paths: tuple[str, ...], rate: float) -> None:
-    """Plays the samples, or the user's own files, at `rate` messages a second; ends by itself.
+def demo(paths: tuple[str, ...], rate: float, values: Mapping[str, Any]) -> None:
+    """Plays the samples, or the user's own files, at `rate` messages a second, with `values` of
+    settings; ends by itself.
 
     Nothing is left running or on disk. Raises UsageError for files that cannot be read and when
     the services do not start.
     """
     began = time.monotonic()
     messages = _messages(paths)
+    outlet_zones(Settings.of(values))  # before anything is started: it may not be readable
     console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
 
     def report(line: str) -> None:
@@ -72,7 +75,7 @@ def demo(paths: tuple[str, ...], rate: float) -> None:
         importing.start()
         with Services(report=report) as services:
             importing.join()
-            settings = Settings.of(vars(services.addresses))
+            settings = Settings.of({**values, **vars(services.addresses)})
             _set_up(settings)
             report(f"playing {'your' if paths else 'the sample'} articles, {rate:g} a second\n")
             play = _Play(services, settings, console, began)

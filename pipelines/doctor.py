@@ -27,6 +27,7 @@ _PACKAGES = {
     "kafka-python": "kafka",
     "numpy": "numpy",
     "regex": "regex",
+    "tzdata": "tzdata",
     "xxhash": "xxhash",
 }
 _OLDEST_PYTHON = (3, 11)

@@ -4,7 +4,8 @@ swapped: `build` takes raw messages and gives the messages to write.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import apache_beam as beam
 
@@ -30,6 +31,7 @@ class Plan:
     schema_by_id: decode.SchemaLookup
     max_bytes: int = decode.MAX_BYTES
     ner: str = "default"
+    outlet_zones: Mapping[str, str] = field(default_factory=dict)
 
 
 def build(raw: beam.PCollection, plan: Plan) -> beam.PCollection:
@@ -37,7 +39,7 @@ def build(raw: beam.PCollection, plan: Plan) -> beam.PCollection:
     return (
         raw
         | "Decode" >> Decode(plan.schema_by_id, plan.max_bytes)
-        | "Clean" >> Clean()
+        | "Clean" >> Clean(plan.outlet_zones)
         | "Normalize" >> Normalize()
         | "Fingerprint" >> Fingerprint()
         | "Decide" >> Decide(plan.job)

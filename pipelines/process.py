@@ -16,6 +16,7 @@ from fastavro.write import Writer
 from pipelines import schemas
 from pipelines.errors import UsageError
 from pipelines.graph import Plan, build
+from pipelines.outlets import outlet_zones
 from pipelines.producers.files import FileMessage
 from pipelines.records import Message, Origin, RawMessage, StageError
 from pipelines.runner import in_process_pipeline
@@ -24,6 +25,7 @@ from pipelines.stages import encode
 from pipelines.stages.decide import Index
 from pipelines.stages.decode import decode
 from pipelines.stages.entities import ENTITIES_VERSION
+from pipelines.stages.times import OutletZones, in_zone, zone_of
 from pipelines.transforms import forget_index, use_index
 
 _JOB = "process"
@@ -47,15 +49,16 @@ def process(
     The window's state starts empty. `published_order` sorts by publication time first, which takes
     the messages into memory; those without a time keep their place behind the one before them.
     What Kafka's timestamp is to `run`, the latest publication time so far is here.
-    Raises UsageError when `out` cannot be written.
+    Raises UsageError when `out` cannot be written, or the outlets' zones not read.
     """
-    dated = _dated(messages, settings)
+    zones = outlet_zones(settings)
+    dated = _dated(messages, settings, zones)
     if published_order:
         dated = iter(sorted(dated, key=lambda pair: pair[0]))
     raw = _stamped(dated)
     ids = {kind: number for number, kind in enumerate((*WRITTEN, schemas.INDEX))}
     topics = encode.Topics(_PREFIX, ids, entities_version=entities_version(settings))
-    plan = Plan(_JOB, topics, _no_registry, settings.max_message_bytes, settings.ner)
+    plan = Plan(_JOB, topics, _no_registry, settings.max_message_bytes, settings.ner, zones)
     with ExitStack() as stack:
         sink = stack.enter_context(_AvroFiles(out, progress))
         _edges[_JOB] = (raw, sink)
@@ -78,7 +81,9 @@ def entities_version(settings: Settings) -> str:
     return "" if settings.ner == "none" else ENTITIES_VERSION
 
 
-def _dated(messages: Iterable[FileMessage], settings: Settings) -> Iterator[tuple[int, RawMessage]]:
+def _dated(
+    messages: Iterable[FileMessage], settings: Settings, zones: OutletZones
+) -> Iterator[tuple[int, RawMessage]]:
     """Each message with its publication time; without one, with that of the message before it.
 
     So that no wrong clock moves the window, a time in the future counts as none.
@@ -92,7 +97,7 @@ def _dated(messages: Iterable[FileMessage], settings: Settings) -> Iterator[tupl
         except StageError:
             published = None  # the graph says what is wrong with it
         else:
-            published = article.published.utc
+            published = in_zone(article.published, zone_of(zones, article.source)).utc
         if published is not None and published <= latest_credible:
             before = published
         yield before, raw

@@ -73,13 +73,16 @@ class Time:
     """A time read from text: `utc` in milliseconds since 1970 UTC, None when it was not understood.
 
     `zone` says where the offset came from: `given` in the text, the `outlet`'s setting, or `none`
-    (then taken as UTC). `confidence` is between 0 and 1.
+    (then taken as UTC). `confidence` is between 0 and 1. `offset` is that of the clocks where it
+    was written, in minutes east of UTC; `relative` says that the text counts from another time.
     """
 
     utc: int | None = None
     text: str = ""
     zone: Literal["given", "outlet", "none"] = "none"
     confidence: float = 0.0
+    offset: int = 0
+    relative: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +185,24 @@ class Mention:
 
 
 @dataclass(frozen=True, slots=True)
+class DateMention:
+    """A date in the running text; `text` is exactly `raw[start:end]` of `field`, in code points.
+
+    `date` is that day, or month, in ISO 8601 and the Gregorian calendar; `calendar` is the one that
+    the text uses. `relative` says that it counts from the article's own time.
+    """
+
+    field: RawField
+    start: int
+    end: int
+    text: str
+    date: str
+    calendar: Literal["gregorian", "hijri"] = "gregorian"
+    relative: bool = False
+    confidence: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Entity:
     """One entity of an article with all its mentions."""
 
@@ -216,6 +237,7 @@ class Article:
 
     display: Display = field(default_factory=Display)
     match: Match = field(default_factory=Match)
+    dates: tuple[DateMention, ...] = ()
     fingerprint: Fingerprint = field(default_factory=Fingerprint)
     decision: Decision = field(default_factory=Decision)
     entities: tuple[Entity, ...] = ()

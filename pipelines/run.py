@@ -22,6 +22,7 @@ from pipelines.kafka.registry import Incompatible, Registry
 from pipelines.kafka.sink import Write
 from pipelines.kafka.source import Read
 from pipelines.kafka.transaction import Job, hold
+from pipelines.outlets import outlet_zones
 from pipelines.process import entities_version
 from pipelines.runner import in_process_pipeline
 from pipelines.settings import Settings
@@ -63,6 +64,7 @@ def run(
     committed then that was not committed before.
     """
     options = _beam_options(beam_arguments)
+    zones = outlet_zones(settings)
     stop = stop or threading.Event()
     try:
         ids = ready(settings, say, stop)
@@ -77,7 +79,7 @@ def run(
             f"{job.generation}, {settings.delivery}; {len(job.index)} stories in the window, "
             f"{job.index.memory_bytes() / 1e6:.1f} MB"
         )
-        _run_opened(job, ids, options, say, started)
+        _run_opened(job, ids, zones, options, say, started)
     except Stopped:
         say("stopped before anything was read")
     finally:
@@ -118,6 +120,7 @@ def _beam_options(arguments: Sequence[str]) -> PipelineOptions:
 def _run_opened(
     job: Job,
     ids: Mapping[str, int],
+    zones: Mapping[str, str],
     options: PipelineOptions,
     say: Say,
     started: Callable[[Job], None],
@@ -130,6 +133,7 @@ def _run_opened(
         Lookup(settings.registry_url),
         settings.max_message_bytes,
         settings.ner,
+        zones,
     )
     # What was made so far lives as long as the process: the collector need not look at it again.
     gc.collect()

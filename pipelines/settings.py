@@ -72,6 +72,12 @@ SETTINGS: tuple[Setting, ...] = (
         choices=("default", "none"),
     ),
     Setting(
+        "outlet_zones",
+        "",
+        "File of outlets' time zones, name=Area/City a line: how times without a zone are meant. "
+        "Without it they are taken as UTC and flagged.",
+    ),
+    Setting(
         "window_days",
         7,
         "Days for which a story is remembered. 87 % of true copies come within one day; the "
@@ -116,6 +122,7 @@ class Settings:
     group: str
     delivery: str
     ner: str
+    outlet_zones: str
     window_days: int
     max_message_bytes: int
     bundle_linger_ms: int

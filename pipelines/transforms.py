@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
+from functools import partial
 
 import apache_beam as beam
 
@@ -20,6 +21,7 @@ from pipelines.stages.entities import entities
 from pipelines.stages.fingerprint import fingerprint
 from pipelines.stages.gazetteer import Gazetteer
 from pipelines.stages.normalize import normalize
+from pipelines.stages.times import OutletZones
 
 
 class _Stage(beam.DoFn):
@@ -65,10 +67,15 @@ class _Decode(beam.DoFn):
 
 
 class Clean(beam.PTransform):
-    """Raw text to the display layer and its parts."""
+    """Raw text to the display layer and its parts; times without a zone are their outlet's."""
+
+    def __init__(self, outlet_zones: OutletZones) -> None:
+        super().__init__()
+        self._outlet_zones = outlet_zones
 
     def expand(self, envelopes: beam.PCollection) -> beam.PCollection:
-        return envelopes | beam.ParDo(_Stage("clean", clean))
+        stage = _Stage("clean", partial(clean, outlet_zones=self._outlet_zones))
+        return envelopes | beam.ParDo(stage)
 
 
 class Normalize(beam.PTransform):

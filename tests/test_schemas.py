@@ -104,7 +104,14 @@ def example(schema: Any, known: dict[str, Any]) -> Any:
     if isinstance(schema, str):
         if schema in known:
             return example(known[schema], known)
-        return {"string": "نص", "int": 7, "long": 7, "double": 0.5, "bytes": b"\xff"}[schema]
+        return {
+            "string": "نص",
+            "int": 7,
+            "long": 7,
+            "double": 0.5,
+            "boolean": True,
+            "bytes": b"\xff",
+        }[schema]
     kind = schema["type"]
     if kind == "record":
         return {field["name"]: example(field["type"], known) for field in schema["fields"]}

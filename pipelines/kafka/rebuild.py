@@ -24,6 +24,7 @@ from pipelines.stages.decide import event_time, index_entry
 from pipelines.stages.decode import SchemaLookup, decode
 from pipelines.stages.fingerprint import fingerprint
 from pipelines.stages.normalize import normalize
+from pipelines.stages.times import OutletZones
 
 _HOUR_MS = 3600 * 1000
 _Place = tuple[int, int]  # partition and offset on the raw topic
@@ -34,6 +35,7 @@ def rebuild(
     schema_ids: Mapping[str, int],
     schema_by_id: SchemaLookup,
     *,
+    outlet_zones: OutletZones | None = None,
     progress: Callable[[int], None] = lambda count: None,
 ) -> Counter[str]:
     """Writes the new state; returns how many decisions of the window were `rebuilt`, how many are
@@ -59,7 +61,7 @@ def rebuild(
             if record is None or message.timestamp < oldest:  # a dead letter, or not read yet
                 continue
             try:
-                entry = _entry(message, record, settings, schema_by_id)
+                entry = _entry(message, record, settings, schema_by_id, outlet_zones)
             except StageError:
                 counts["refused"] += 1
                 continue
@@ -117,13 +119,17 @@ _DECISION = (
 
 
 def _entry(
-    message: Tailed, record: Mapping[str, Any], settings: Settings, schema_by_id: SchemaLookup
+    message: Tailed,
+    record: Mapping[str, Any],
+    settings: Settings,
+    schema_by_id: SchemaLookup,
+    outlet_zones: OutletZones | None,
 ) -> dict[str, Any]:
     origin = Origin(message.topic, message.partition, message.offset, message.timestamp)
     raw = RawMessage(origin, message.key, message.value)
     # What was taken once is taken again, whatever the limit is today.
     article = decode(raw, schema_by_id, max_bytes=encode.MAX_BYTES)
-    article = fingerprint(normalize(clean(article)))
+    article = fingerprint(normalize(clean(article, outlet_zones)))
     return index_entry(_decided(article, record, settings), origin, generation=0)
 
 

@@ -6,19 +6,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import tzinfo
 
 from pipelines.offsets import OffsetMap
-from pipelines.records import Article, Display
+from pipelines.records import Article, Display, Time
 from pipelines.stages.arabic.cues import cues_of
 from pipelines.stages.arabic.dates import read_date
 from pipelines.stages.arabic.language import language_of
 from pipelines.stages.arabic.layers import display_text
 from pipelines.stages.markup import Span, visible_text, with_markup
 from pipelines.stages.parts import one_line, parts
+from pipelines.stages.times import OutletZones, in_zone, zone_of
 
 
-def clean(article: Article) -> Article:
+def clean(article: Article, outlet_zones: OutletZones | None = None) -> Article:
     """The article with its display layer, and its publication time where only the text has one.
+
+    Times without a zone are what the outlet's clocks showed, by `outlet_zones`; else UTC.
 
     Arabic furniture rules are for Arabic; in other languages the parts are title and body, and
     only repeated titles go.
@@ -28,12 +32,12 @@ def clean(article: Article) -> Article:
     text, offsets, markup = _displayed(article.raw_body)
     language = language_of(f"{title.text}\n{text}")
     found = parts(title, text, offsets, arabic=language == "ar", author=article.author)
-    published = article.published
-    if published.utc is None:
-        published = (published.text and read_date(published.text)) or found.date or published
+    zone = zone_of(outlet_zones or {}, article.source, found.told.get("outlet", ""))
+    fetched = in_zone(article.fetched, zone)
     return replace(
         article,
-        published=published,
+        published=_published(article.published, found.date, fetched, zone),
+        fetched=fetched,
         display=Display(
             title=found.title,
             standfirst=found.standfirst,
@@ -50,6 +54,16 @@ def clean(article: Article) -> Article:
             language=language,
         ),
     )
+
+
+def _published(own: Time, printed: Time | None, fetched: Time, zone: tzinfo | None) -> Time:
+    """The message's own time; where it has none, what its words or the page's say."""
+    if own.utc is not None:
+        return in_zone(own, zone)
+    for text in (own.text, printed.text if printed else ""):
+        if text and (read := read_date(text, zone=zone, fetched=fetched)) and read.utc is not None:
+            return read
+    return own if own.text else printed or own
 
 
 def _displayed(raw: str) -> tuple[str, OffsetMap, Sequence[Span]]:

@@ -17,6 +17,7 @@ import fastavro
 from pipelines import __version__, schemas
 from pipelines.records import (
     Article,
+    DateMention,
     Entity,
     Envelope,
     Failure,
@@ -156,6 +157,7 @@ def article_record(article: Article, origin: Origin, entities_version: str) -> d
         "published_at_text": published.text,
         "published_at_zone": published.zone,
         "published_at_confidence": published.confidence,
+        "published_at_relative": published.relative,
         "fetched_at": article.fetched.utc,
         "ingested_at": article.ingested_at,
         "raw_title": article.raw_title,
@@ -164,6 +166,7 @@ def article_record(article: Article, origin: Origin, entities_version: str) -> d
             {"kind": span.kind, "field": span.field, "start": span.start, "end": span.end}
             for span in display.furniture
         ],
+        "dates": [_date(mention) for mention in article.dates],
         "entities": [_entity(entity) for entity in article.entities],
         "extra": dict(article.extra),
         "profile": PROFILE,
@@ -266,6 +269,19 @@ def _entity(entity: Entity) -> dict[str, Any]:
         "latitude": entity.latitude,
         "longitude": entity.longitude,
         "score": entity.score,
+    }
+
+
+def _date(mention: DateMention) -> dict[str, Any]:
+    return {
+        "field": mention.field,
+        "start": mention.start,
+        "end": mention.end,
+        "text": mention.text,
+        "date": mention.date,
+        "calendar": mention.calendar,
+        "relative": mention.relative,
+        "confidence": mention.confidence,
     }
 
 

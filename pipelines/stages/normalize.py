@@ -1,5 +1,5 @@
-"""Normalize: the match layer of each part, and the hash that says whether two texts are one text
-but for their spelling.
+"""Normalize: the match layer of each part, the dates in it, and the hash that says whether two
+texts are one text but for their spelling.
 """
 
 from __future__ import annotations
@@ -7,24 +7,37 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 
-from pipelines.records import Article, Match
+from pipelines.records import Article, DateMention, Match, RawField
 from pipelines.stages.arabic.layers import foreign_match_text, match_text
+from pipelines.stages.arabic.mentions import Part, date_mentions
+from pipelines.stages.times import own_day
 
 _HASH_CHARACTERS = 32  # 128 bits in hex
+# Confidence from which on other dates may count from the article's own; a day's numbers in doubt
+# and a time that itself counts from another have less.
+_BELIEVED = 0.5
 
 
 def normalize(article: Article) -> Article:
-    """The article with its match layer, made from the display layer.
+    """The article with its match layer, made from the display layer, and the dates in its text.
 
-    Arabic has its own rules, every other language NFKC, casefold and punctuation.
+    Arabic has its own rules, every other language NFKC, casefold and punctuation,
+    and no dates.
     """
     display = article.display
-    match = match_text if display.language == "ar" else foreign_match_text
+    arabic = display.language == "ar"
+    match = match_text if arabic else foreign_match_text
     title, title_offsets = match(display.title.text)
     standfirst, standfirst_offsets = match(display.standfirst.text)
     body, body_offsets = match(display.body.text)
+    parts = (
+        Part(display.title, title, title_offsets),
+        Part(display.standfirst, standfirst, standfirst_offsets),
+        Part(display.body, body, body_offsets),
+    )
     return replace(
         article,
+        dates=_dates(article, parts) if arabic else (),
         match=Match(
             title=title,
             standfirst=standfirst,
@@ -35,6 +48,13 @@ def normalize(article: Article) -> Article:
             content_hash=content_hash(title, standfirst, body),
         ),
     )
+
+
+def _dates(article: Article, parts: tuple[Part, ...]) -> tuple[DateMention, ...]:
+    own = article.published
+    day = own_day(own) if own.confidence >= _BELIEVED else None
+    raw: dict[RawField, str] = {"raw_title": article.raw_title, "raw_body": article.raw_body}
+    return date_mentions(parts, raw, day)
 
 
 def content_hash(title: str, standfirst: str, body: str) -> str:

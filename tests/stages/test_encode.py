@@ -12,6 +12,7 @@ from pipelines import __version__, schemas
 from pipelines.process import dead_letter_record
 from pipelines.records import (
     Article,
+    DateMention,
     Decision,
     Display,
     Entity,
@@ -57,7 +58,7 @@ FULL = Article(
     raw_title="القاهرة: عنوان",
     raw_body="نص 1 القاهره \U0001f4f0",
     author="فلانة",
-    published=Time(NOON, "ظهرا", "outlet", 0.75),
+    published=Time(NOON, "ظهرا", "outlet", 0.75, 120, relative=True),
     fetched=Time(NOON + 1000, "x", "given", 1.0),
     ingested_at=NOON + 2000,
     language="ar",
@@ -76,6 +77,7 @@ FULL = Article(
         language="ar",
     ),
     match=Match(title="القاهره عنوان", body="نص", content_hash="c" * 32),
+    dates=(DateMention("raw_body", 3, 4, "1", "2015-07", "hijri", True, 0.9),),
     fingerprint=Fingerprint(b"k" * 16, b"s" * 256, 40, 38),
     decision=Decision(
         "update",
@@ -163,11 +165,24 @@ def test_article_record():
         "published_at_text": "ظهرا",
         "published_at_zone": "outlet",
         "published_at_confidence": 0.75,
+        "published_at_relative": True,
         "fetched_at": utc(NOON + 1000),
         "ingested_at": utc(NOON + 2000),
         "raw_title": "القاهرة: عنوان",
         "raw_body": "نص 1 القاهره \U0001f4f0",
         "furniture": [{"kind": "date", "field": "raw_body", "start": 3, "end": 4}],
+        "dates": [
+            {
+                "field": "raw_body",
+                "start": 3,
+                "end": 4,
+                "text": "1",
+                "date": "2015-07",
+                "calendar": "hijri",
+                "relative": True,
+                "confidence": 0.9,
+            }
+        ],
         "entities": record["entities"],
         "extra": {"section": "رأي", "tags": "[1]"},
         "profile": record["profile"],

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from email.utils import format_datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.records import Time
-from pipelines.stages.times import parse_time
+from pipelines.stages.times import in_zone, own_day, parse_time, zone_of
 
 NOON = 1_741_176_000_000  # 2025-03-05 12:00 UTC
 
@@ -36,7 +37,8 @@ zones = st.integers(-23 * 60, 23 * 60).map(lambda minutes: timezone(timedelta(mi
 )
 def test_time_with_its_zone(text):
     """ISO 8601, RFC 2822 and seconds or milliseconds since 1970, in Arabic digits too, are sure."""
-    assert parse_time(text) == Time(NOON, text, "given", 1.0)
+    offset = 180 if "15:00" in text else 0
+    assert parse_time(text) == Time(NOON, text, "given", 1.0, offset)
 
 
 @pytest.mark.parametrize(
@@ -83,8 +85,73 @@ def test_no_time(text):
 def test_time_at_the_calendars_end():
     """Year 1 in a zone east of UTC lies before the calendar: no time, though its zone is known."""
     assert parse_time("0001-01-01T00:00:00+05:00") == Time(
-        None, "0001-01-01T00:00:00+05:00", "given", 0.0
+        None, "0001-01-01T00:00:00+05:00", "given", 0.0, 300
     )
+
+
+RIYADH, CAIRO = ZoneInfo("Asia/Riyadh"), ZoneInfo("Africa/Cairo")
+
+
+def milliseconds(*numbers: int) -> int:
+    return int(datetime(*numbers, tzinfo=UTC).timestamp() * 1000)  # type: ignore[misc]
+
+
+def test_a_time_without_zone_is_its_outlets():
+    """Noon without a zone is noon in Riyadh; a date alone is its midnight there, no surer."""
+    noon = in_zone(parse_time("2025-03-05 12:00"), RIYADH)
+    assert noon == Time(NOON - 3 * 3600 * 1000, "2025-03-05 12:00", "outlet", 0.9, 180)
+    day = in_zone(parse_time("2025-03-05"), RIYADH)
+    assert day == Time(milliseconds(2025, 3, 4, 21), "2025-03-05", "outlet", 0.5, 180)
+
+
+def test_an_instant_stays():
+    """A zone that is given wins; only which day it was in Riyadh is learnt."""
+    instant = parse_time("2025-03-05T22:30:00Z")
+    here = in_zone(instant, RIYADH)
+    assert here == Time(instant.utc, instant.text, "given", 1.0, 180)
+    assert (own_day(instant), own_day(here)) == (date(2025, 3, 5), date(2025, 3, 6))
+
+
+def test_no_zone_no_change():
+    """Without an outlet's zone, or without a time, nothing changes."""
+    for time in (parse_time("2025-03-05"), Time(), Time(None, "أمس")):
+        assert in_zone(time, None) == time
+    assert in_zone(Time(None, "أمس"), RIYADH) == Time(None, "أمس")
+    assert own_day(Time()) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "utc"),
+    [
+        ("2023-10-26 23:30", milliseconds(2023, 10, 26, 20, 30)),
+        ("2023-10-27 00:30", milliseconds(2023, 10, 26, 22, 30)),
+        ("2023-04-28 00:30", milliseconds(2023, 4, 27, 22, 30)),
+        ("2023-04-28 01:30", milliseconds(2023, 4, 27, 22, 30)),
+    ],
+)
+def test_clocks_that_are_changed(text, utc):
+    """Cairo's clocks showed 23:30 twice on 26 October 2023: the first. They left 00:30 out on
+    28 April: it is what 01:30 was."""
+    assert in_zone(parse_time(text), CAIRO).utc == utc
+
+
+def test_whose_zone():
+    """The first outlet that is known counts; spellings meet in the match layer."""
+    zones = {"عكاظ": "Asia/Riyadh", "الاهرام": "Africa/Cairo"}
+    assert zone_of(zones, "عُكاظ", "الأهرام") == RIYADH
+    assert zone_of(zones, "مجهول", "الأهرام") == CAIRO
+    assert zone_of(zones, "مجهول", "") is None
+    assert zone_of({}, "عكاظ") is None
+
+
+@given(st.integers(-62_135_596_800_000, 253_402_300_799_999), st.sampled_from(["none", "given"]))
+def test_any_time_in_a_zone(utc, zone):
+    """No time of the calendar is too early or too late for a zone."""
+    for place in ("Pacific/Apia", "America/Adak"):
+        time = in_zone(Time(utc, "x", zone), ZoneInfo(place))
+        day = own_day(time)
+        assert time.zone == ("outlet" if zone == "none" else "given")
+        assert day is None or abs(day.toordinal() - (utc // 86_400_000 + 719_163)) <= 1
 
 
 def test_nothing():
