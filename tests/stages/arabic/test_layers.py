@@ -188,6 +188,7 @@ def test_display_rules(raw: str, display: str):
         ("ﻻ", "لا"),
         ("محمد ﷺ نبيا", "محمد صلى الله عليه وسلم نبيا"),
         ("Straße", "STRASSE"),
+        ("cafe\u200d\u0301", "caf\u00e9"),
         ("½ متر", "1⁄2 متر"),
         ("م²", "م2"),
         # a lone tatweel run is a dash
