@@ -45,7 +45,8 @@ _OPENING = re.compile(r"<(?=[A-Za-z/!?])|&(?=[A-Za-z#])|\]\]>")
 # Names with a colon are Word's. What follows a name must be able to begin an attribute of HTML, so
 # that <b كلمة> is text.
 _TAG = re.compile(
-    r"</?(?:(?:o|v|w|st1):[\w-]++|(?P<name>[A-Za-z][A-Za-z0-9]*+))(?=[\s/>])(?![\s/]*+[^\s/>A-Za-z])"
+    r"</?(?:(?:o|v|w|st1):[\w-]++|(?P<name>[A-Za-z][A-Za-z0-9]*+))(?=[\s/>])"
+    r"(?:(?P<end>[\s/]*+>)|(?![\s/]*+[^\s/A-Za-z]))"
 )
 # The next attribute, or the tag's end. After a broken value (alt="a "b" c") its rest counts as
 # names, as the standard says; but a `<` outside quotes is in no tag.
@@ -174,33 +175,38 @@ class _Tokens:
         """Where the markup ends that begins at `start`, and what stands for it in the text; it ends
         at `start` when it is text.
         """
-        text = self._text
-        if text.startswith("<!--", start):  # <!--> is one, too
-            return self._past("--", _COMMENT_END, start + 2) or start, ""
-        if text.startswith(_CDATA, start):
-            self._in_cdata = True
-            return start + len(_CDATA), ""
-        if text.startswith("]]>", start):
-            end = start + 3 if self._in_cdata else start
-            self._in_cdata = False
-            return end, ""
-        if declaration := _DECLARATION.match(text, start):
-            return declaration.end(), ""
-        tag = _TAG.match(text, start)
-        name = tag["name"].lower() if tag and tag["name"] else ""
-        if tag is None or (name and name not in _ELEMENTS):
+        tag = _TAG.match(self._text, start)
+        if tag is None:
+            return self._declaration(start), ""
+        name = tag["name"].lower() if tag["name"] else ""
+        if name and name not in _ELEMENTS:
             return start, ""
-        end = self._tag_end(tag.end())
+        end = tag.end() if tag["end"] else self._tag_end(tag.end())
         if not end:
             return start, ""
-        if text[start + 1] == "/":
+        if self._text[start + 1] == "/":
             self.preformatted &= name != "pre"
         else:
             self.preformatted |= name == "pre"
             self.wrapping |= name in _WRAPPING
-            if name in _CLOSING and text[end - 2] != "/":
+            if name in _CLOSING and self._text[end - 2] != "/":
                 end = self._past(name, _CLOSING[name], end) or end
         return end, _ELEMENTS.get(name, "")
+
+    def _declaration(self, start: int) -> int:
+        """Where a comment, a declaration or a wrapper of CDATA ends; `start` when it is none."""
+        text = self._text
+        if text.startswith("<!--", start):  # <!--> is one, too
+            return self._past("--", _COMMENT_END, start + 2) or start
+        if text.startswith(_CDATA, start):
+            self._in_cdata = True
+            return start + len(_CDATA)
+        if text.startswith("]]>", start):
+            end = start + 3 if self._in_cdata else start
+            self._in_cdata = False
+            return end
+        found = _DECLARATION.match(text, start)
+        return found.end() if found else start
 
     def reference(self, start: int) -> tuple[int, str]:
         """Where the character reference ends that begins at `start`, and its characters."""
