@@ -5,7 +5,6 @@ defaults; errors are one paragraph, a traceback comes with --debug only.
 from __future__ import annotations
 
 import io
-import json
 import logging
 import os
 import shutil
@@ -393,11 +392,11 @@ def _counts(counts: Counter[str]) -> str:
 
 @cli.command(epilog=_EXIT_CODES)
 @click.argument("topic")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for programs.")
+@click.option("--json", "in_json", is_flag=True, help="One JSON object a line, for programs.")
 @click.option("--new", is_flag=True, help="Only what comes from now on.")
 @click.option("--until-caught-up", is_flag=True, help="End at the end offsets seen at the start.")
 @with_settings(*_KAFKA, "registry_url")
-def tail(topic: str, as_json: bool, new: bool, until_caught_up: bool, **values: Any) -> None:
+def tail(topic: str, in_json: bool, new: bool, until_caught_up: bool, **values: Any) -> None:
     """Show a topic's records: articles, duplicates, entities, dead-letters, index, raw.
 
     \b
@@ -406,7 +405,7 @@ def tail(topic: str, as_json: bool, new: bool, until_caught_up: bool, **values: 
     """
     from pipelines.kafka import topics as kafka_topics
     from pipelines.kafka.tail import tail as read
-    from pipelines.show import as_object, as_text
+    from pipelines.show import as_json, as_text
     from pipelines.signals import stopping_at_signals
 
     settings = _settings(values)
@@ -420,10 +419,7 @@ def tail(topic: str, as_json: bool, new: bool, until_caught_up: bool, **values: 
             until_caught_up=until_caught_up,
             stopped=ended.is_set,
         ):
-            if as_json:
-                click.echo(json.dumps(as_object(message), ensure_ascii=False))
-            else:
-                click.echo(as_text(message, _columns()))
+            click.echo(as_json(message) if in_json else as_text(message, _columns()))
 
 
 @cli.group(epilog=_EXIT_CODES)

@@ -12,7 +12,7 @@ from typing import Any
 from pipelines import schemas
 from pipelines.kafka.tail import Tailed
 from pipelines.stages.decode import FIELD_NAMES
-from pipelines.terminal import fitted, isolated, label, width
+from pipelines.terminal import escaped, fitted, isolated, label, width
 
 # Columns of a line when nobody says how many there are.
 WIDTH = 100
@@ -53,6 +53,11 @@ def as_text(message: Tailed, columns: int = WIDTH) -> str:
     inside = columns - len(_INDENT)
     under = (f"\n{_INDENT}{fitted(line, inside)}" for line in others)
     return f"{fitted(first, columns)}{''.join(under)}\n"
+
+
+def as_json(message: Tailed) -> str:
+    """The object of `as_object` as a line of JSON that does no harm on a terminal either."""
+    return escaped(json.dumps(as_object(message), ensure_ascii=False))
 
 
 def as_object(message: Tailed) -> dict[str, Any]:

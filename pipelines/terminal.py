@@ -9,11 +9,11 @@ import unicodedata
 import regex
 
 _FIRST_STRONG_ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
-# White space, bidi controls, halves of surrogate pairs (no terminal's encoding takes them), and
-# everything that moves a cursor or a colour.
-_BREAKING = regex.compile(
-    r"[\s\p{Cc}\p{Cs}\u200E\u200F\u061C\u202A-\u202E\u2066-\u2069\u2028\u2029]+"
-)
+# Bidi controls, halves of surrogate pairs (no terminal's encoding takes them), and everything that
+# moves a cursor or a colour.
+_CONTROLS = r"\p{Cc}\p{Cs}\u200E\u200F\u061C\u202A-\u202E\u2066-\u2069\u2028\u2029"
+_OBEYED = regex.compile(f"[{_CONTROLS}]")
+_BREAKING = regex.compile(rf"[\s{_CONTROLS}]+")
 _GRAPHEME = regex.compile(r"\X")
 # What would join the character before the box, and the sign that carries a mark without a letter.
 _JOINING = regex.compile(r"[\p{GCB=Extend}\p{GCB=SpacingMark}\p{GCB=ZWJ}]")
@@ -40,6 +40,11 @@ def plain(text: str, cells: int | None = None) -> str:
     if _JOINING.match(harmless):
         harmless = _CARRIER + harmless
     return harmless if cells is None else cut(harmless, cells)
+
+
+def escaped(line: str) -> str:
+    """A line of JSON in which what a terminal may obey is escaped; it means the same."""
+    return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", line)
 
 
 def label(text: str, cells: int | None = None) -> str:

@@ -4,6 +4,7 @@ that `tail` and `demo` write to.
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import threading
@@ -24,7 +25,7 @@ from wcwidth import wcswidth, wcwidth
 from pipelines import cli, demo
 from pipelines.kafka.tail import Tailed
 from pipelines.settings import Settings
-from pipelines.show import as_text
+from pipelines.show import as_json, as_object, as_text
 from pipelines.terminal import cut, fitted, isolated, label, plain, width
 from tests.test_show import ARTICLE, DUPLICATE, ENTITY, OF_ARTICLE, dead_letter, tailed
 
@@ -148,7 +149,7 @@ EVIL = {
     "wide": "中文한국어ｆｕｌｌ" * 60,
     "lines": "عنوان\r\n\u2028\u2029\n\x85سطر ثان\n" * 30,
     "invisible": "\u200b\u2060\u00ad\ufeff\u034f\u115f\u1160\u3164" * 60,
-    "halves": "عنوان\ud800\udc00",
+    "halves": "\udc00عنوان\ud800",
 }
 evil = pytest.mark.parametrize("text", EVIL.values(), ids=EVIL.keys())
 
@@ -243,6 +244,16 @@ def test_other_records_on_a_terminal(text: str, columns: int) -> None:
         tailed("else", {text: text}),
     ):
         check(as_text(message, columns))
+
+
+@evil
+def test_json_on_a_terminal(text: str) -> None:
+    """A line of JSON holds nothing that a terminal obeys, and means what the record holds."""
+    message = tailed("articles", {**ARTICLE, "title": text, text: [text]})
+    line = as_json(message)
+    assert not set(line) & set(HOSTILE)
+    assert not any(unicodedata.category(character) in ("Cc", "Cs") for character in line)
+    assert json.loads(line) == as_object(message)
 
 
 @evil
