@@ -10,7 +10,7 @@ from dataclasses import replace
 from pipelines.records import Article, DateMention, Match, RawField
 from pipelines.stages.arabic.layers import foreign_match_text, match_text
 from pipelines.stages.arabic.mentions import Part, date_mentions
-from pipelines.stages.times import own_day
+from pipelines.stages.times import own_clock
 
 _HASH_CHARACTERS = 32  # 128 bits in hex
 # Confidence from which on other dates may count from the article's own; a day's numbers in doubt
@@ -52,9 +52,9 @@ def normalize(article: Article) -> Article:
 
 def _dates(article: Article, parts: tuple[Part, ...]) -> tuple[DateMention, ...]:
     own = article.published
-    day = own_day(own) if own.confidence >= _BELIEVED else None
+    clock = own_clock(own) if own.confidence >= _BELIEVED else None
     raw: dict[RawField, str] = {"raw_title": article.raw_title, "raw_body": article.raw_body}
-    return date_mentions(parts, raw, day)
+    return date_mentions(parts, raw, clock)
 
 
 def content_hash(title: str, standfirst: str, body: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from email.utils import parsedate_to_datetime
 from zoneinfo import ZoneInfo
 
@@ -87,12 +87,12 @@ def zone_of(zones: OutletZones, *names: str) -> ZoneInfo | None:
     return None
 
 
-def own_day(time: Time) -> date | None:
-    """The day on which it was that time where it was written; None when the time is not known."""
+def own_clock(time: Time) -> datetime | None:
+    """What the clocks showed where it was written, without a zone; None when that is not known."""
     if time.utc is None:
         return None
     try:
-        return (_EPOCH + timedelta(milliseconds=time.utc, minutes=time.offset)).date()
+        return _EPOCH + timedelta(milliseconds=time.utc, minutes=time.offset)
     except OverflowError:
         return None
 

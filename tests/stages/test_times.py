@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from email.utils import format_datetime
 from zoneinfo import ZoneInfo
 
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.records import Time
-from pipelines.stages.times import in_zone, own_day, parse_time, zone_of
+from pipelines.stages.times import in_zone, own_clock, parse_time, zone_of
 
 NOON = 1_741_176_000_000  # 2025-03-05 12:00 UTC
 
@@ -109,7 +109,8 @@ def test_an_instant_stays():
     instant = parse_time("2025-03-05T22:30:00Z")
     here = in_zone(instant, RIYADH)
     assert here == Time(instant.utc, instant.text, "given", 1.0, 180)
-    assert (own_day(instant), own_day(here)) == (date(2025, 3, 5), date(2025, 3, 6))
+    assert own_clock(instant) == datetime(2025, 3, 5, 22, 30)
+    assert own_clock(here) == datetime(2025, 3, 6, 1, 30)
 
 
 def test_no_zone_no_change():
@@ -117,7 +118,7 @@ def test_no_zone_no_change():
     for time in (parse_time("2025-03-05"), Time(), Time(None, "أمس")):
         assert in_zone(time, None) == time
     assert in_zone(Time(None, "أمس"), RIYADH) == Time(None, "أمس")
-    assert own_day(Time()) is None
+    assert own_clock(Time()) is None
 
 
 @pytest.mark.parametrize(
@@ -149,9 +150,9 @@ def test_any_time_in_a_zone(utc, zone):
     """No time of the calendar is too early or too late for a zone."""
     for place in ("Pacific/Apia", "America/Adak"):
         time = in_zone(Time(utc, "x", zone), ZoneInfo(place))
-        day = own_day(time)
+        clock = own_clock(time)
         assert time.zone == ("outlet" if zone == "none" else "given")
-        assert day is None or abs(day.toordinal() - (utc // 86_400_000 + 719_163)) <= 1
+        assert clock is None or abs(clock.toordinal() - (utc // 86_400_000 + 719_163)) <= 1
 
 
 def test_nothing():

@@ -23,7 +23,7 @@ from pipelines.stages.arabic.calendars import (
     weekday_up_to,
 )
 from pipelines.stages.arabic.layers import match_text
-from pipelines.stages.times import milliseconds, offset_minutes, own_day
+from pipelines.stages.times import milliseconds, offset_minutes, own_clock
 
 # An order, no frequencies: no article of the development data prints a publication line.
 _NAMED, _NUMERIC, _AMBIGUOUS, _RELATIVE = 0.8, 0.7, 0.4, 0.3  # 3/4/2017 may be either
@@ -372,10 +372,11 @@ def _relative_time(
     if line.minutes_ago is not None:
         utc = fetched.utc - line.minutes_ago * 60_000
         return Time(utc, display, fetched.zone, _RELATIVE, fetched.offset, relative=True)
-    today = own_day(fetched)
+    clock = own_clock(fetched)
     try:
-        if today is None:
+        if clock is None:
             return unresolved
+        today = clock.date()
         if line.days_ago is not None:
             day = today - timedelta(days=line.days_ago)
         else:

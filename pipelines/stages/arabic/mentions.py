@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import NamedTuple
 
 from pipelines.offsets import OffsetMap
@@ -35,6 +35,10 @@ from pipelines.stages.arabic.written_dates import (
 )
 
 _DAY = timedelta(days=1)
+# In the development articles 1,810 words for today, yesterday and tomorrow have a weekday beside
+# them: 82 % agree with the article's time. Before six in the morning only 19 % of 627 do: there
+# اليوم is eight times as often the day before, and أمس still mostly yesterday.
+_MORNING = time(6)
 
 _TODAY, _YESTERDAY = words("today", "و"), words("yesterday", "و")
 _OCCASIONS = words("occasion")
@@ -49,6 +53,7 @@ _TANWIN = "\u064b"
 
 _COUNTED = frozenset({*WEEKDAY_WORDS, *RELATIVE_WORDS})
 _TRIGGERS = DATE_WORDS | _COUNTED
+_WITH_AND = _COUNTED | {"واول"}
 
 
 class Part(NamedTuple):
@@ -71,23 +76,26 @@ class _Text(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Now:
-    """The article's own day; `shift` days from it lies what the article itself calls today."""
+    """The article's own day; `shift` days from it lies what the article itself calls today, None
+    when it does not say. `night`: it is of the hours before six.
+    """
 
     day: date
-    shift: int
+    shift: int | None
+    night: bool
 
     @property
     def today(self) -> date:
-        return self.day + self.shift * _DAY
+        return self.day + (self.shift or 0) * _DAY
 
 
 def date_mentions(
-    parts: Iterable[Part], raw: Mapping[RawField, str], own_day: date | None
+    parts: Iterable[Part], raw: Mapping[RawField, str], own: datetime | None
 ) -> tuple[DateMention, ...]:
     """The dates in an article's parts, in reading order; `raw` is what they were displayed from.
 
-    `own_day` is the article's day where it was written; without it, nothing that counts from it is
-    mentioned.
+    `own` is the article's time by the clocks where it was written; without it, nothing that counts
+    from it is mentioned. Midnight is a day alone.
     """
     texts = []
     for part in parts:
@@ -98,7 +106,10 @@ def date_mentions(
             texts.append(_Text(part.passage, text, places))
     if not texts:
         return ()
-    now = None if own_day is None else _Now(own_day, _shift(texts, own_day))
+    now = None
+    if own is not None:
+        night = time() < own.time() < _MORNING
+        now = _Now(own.date(), _shift(texts, own.date()), night)
     return tuple(
         _mention(text, found, raw[text.passage.field])
         for text in texts
@@ -125,7 +136,7 @@ def _mentions(text: _Text, now: _Now | None) -> list[Found]:
 
 def _mention(text: _Text, found: Found, raw: str) -> DateMention:
     display, first = text.words.display, found.first
-    and_before = text.words.at(first) in _COUNTED and text.words.at(first)[0] == "و"
+    and_before = text.words.at(first)[0] == "و" and text.words.at(first) in _WITH_AND
     start = text.words.start(first, skip=1 if and_before else 0)
     end = text.words.end(found.stop - 1)
     if display[end : end + 1] == ")" and "(" in display[start:end]:
@@ -178,9 +189,9 @@ def _relative_words(text: Words, place: int) -> _Said:
     if days_on == -1:
         if text.at(stop) == "الاول":
             stop, days_on = stop + 1, -2
-        elif text.at(place - 1) in ("اول", "قبل"):
+        elif text.at(place - 1) in ("اول", "واول", "قبل"):
             first, days_on = place - 1, -2
-        elif text.all[max(0, place - 2) : place] == ["اول", "من"]:
+        elif text.at(place - 2) in ("اول", "واول") and text.at(place - 1) == "من":
             first, days_on = place - 2, -2
     elif days_on == 1 and text.at(place - 1) == "بعد":
         first, days_on = place - 1, 2
@@ -190,7 +201,7 @@ def _relative_words(text: Words, place: int) -> _Said:
     return _Said(first, stop, place, days_on, None)
 
 
-def _shift(texts: list[_Text], own: date) -> int:
+def _shift(texts: list[_Text], own: date) -> int | None:
     """Days from the article's own to what it calls today, where it names the weekday: an article
     of two at night says اليوم الاثنين on a Tuesday, and one taken up later on a Friday.
     """
@@ -200,8 +211,16 @@ def _shift(texts: list[_Text], own: date) -> int:
             if text.words.all[place] in RELATIVE_WORDS:
                 said = _relative_words(text.words, place)
                 if said.weekday is not None:
-                    votes[(said.weekday - own.weekday() - said.days_on + 5) % 7 - 5] += 1
-    return max(votes, key=lambda away: (votes[away], -abs(away)), default=0)
+                    votes[_away(said, own)] += 1
+    # A day after its own time is a slip: no article is of tomorrow.
+    votes.pop(1, None)
+    return max(votes, key=lambda away: (votes[away], -abs(away)), default=None)
+
+
+def _away(said: _Said, own: date) -> int:
+    """Days from where the words put a day to the weekday they name: five before to one after."""
+    assert said.weekday is not None
+    return (said.weekday - own.weekday() - said.days_on + 5) % 7 - 5
 
 
 def _sureness(away: int, highest: float) -> float:
@@ -212,13 +231,23 @@ def _sureness(away: int, highest: float) -> float:
 def _from_relative_words(text: _Text, place: int, now: _Now) -> Found | None:
     said = _relative_words(text.words, place)
     if said.weekday is not None:
-        day = now.day + said.days_on * _DAY
-        away = (said.weekday - day.weekday() + 5) % 7 - 5  # five days before to one after
-        return _on(said.first, said.stop, day + away * _DAY, _sureness(away, AGREED))
+        away = _away(said, now.day)
+        day = now.day + (said.days_on + away) * _DAY
+        return _on(said.first, said.stop, day, _sureness(away, AGREED))
     if not _is_meant(text, said):
         return None
-    day = now.today + said.days_on * _DAY
-    return _on(said.first, said.stop, day, _sureness(now.shift, STATED))
+    days_on = said.days_on
+    if now.shift is not None:
+        confidence = _sureness(now.shift, STATED)
+    elif not now.night:
+        confidence = NEAREST
+    else:
+        # An online text of two at night calls the day that has ended today; a paper is of the day
+        # that begins, and tells of yesterday.
+        confidence = WEAK
+        if days_on == 0 and not text.words.follows(place, _TO_COME, unless=frozenset()):
+            days_on = -1
+    return _on(said.first, said.stop, now.today + days_on * _DAY, confidence)
 
 
 def _is_meant(text: _Text, said: _Said) -> bool:
@@ -288,7 +317,11 @@ def _from_weekday(text: Words, place: int, now: _Now) -> Found | None:
     if named and text.at(place - 2) in NAMERS:
         return None
     day = weekday_up_to(weekday, now.today)
-    coming = text.follows(place, _TO_COME, unless=frozenset()) or after in _GOD_WILLING
+    # وفي يوم الثلاثاء, ومساء الثلاثاء begin another clause.
+    begins = before[:1] == "و" or text.at(place - 2) == "وفي"
+    coming = after in _GOD_WILLING or (
+        not begins and text.follows(place, _TO_COME, unless=frozenset())
+    )
     if coming and after not in WEEKDAY_WORDS:  # منتصف ليل الأحد - الاثنين is one night
         day = weekday_up_to(weekday, now.today + 6 * _DAY)
         return _on(place, place + 1, day, WEAK) if named else None

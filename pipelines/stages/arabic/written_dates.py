@@ -40,6 +40,8 @@ RELATIVE_WORDS = frozenset().union(*(words(use, "و") for use in ("today", "yest
 NAMERS = words("namer", "و")
 
 _DAY = timedelta(days=1)
+# Beyond it the nearest day is right about as often as the same one of the year before or after.
+_NEAR = timedelta(days=90)
 _MONTH_NAMES, _HIJRI_NAMES = by_first_word(MONTHS), by_first_word(HIJRI_MONTHS)
 _YEARS = {
     f"{year}{mark}": year for year in (*HIJRI_YEARS, *GREGORIAN_YEARS) for mark in ("", "م", "ه")
@@ -231,11 +233,14 @@ def _take_year(text: Words, found: Written) -> bool:
     if worded:
         place += 1
     elif of:
-        return True
+        return text.at(place) != "كل"  # من كل عام
     if worded and (years_on := DIRECTIONS.get(text.at(place))) is not None:
         found.years_on, found.stop = years_on, place + 1
         return True
     year = _YEARS.get(text.at(place), 0)
+    marked = worded or text.at(place) != str(year) or text.at(place + 1) in _YEAR_MARKS
+    if direction is not None and not marked:
+        return True  # مايو الماضي 1959 فرعا: so many branches
     if year in (HIJRI_YEARS if found.calendar == "hijri" else GREGORIAN_YEARS):
         found.year, found.stop = year, place + 1
         if text.at(place + 1) in _YEAR_MARKS and text.gap(place + 1) == " ":
@@ -345,7 +350,11 @@ def _chosen(each: Written, days: list[date], own: date | None) -> tuple[date, fl
         elif each.direction == 1:
             days = [day for day in days if day >= own] or days
         day = min(days, key=lambda day: abs((day - own).days))
-    confidence = NEAREST if each.year is None else STATED
+    confidence = STATED
+    if each.year is None:
+        said = each.direction is not None or each.years_on is not None
+        far = own is not None and abs(day - own) > _NEAR and not said
+        confidence = WEAK if far else NEAREST
     if each.weekday is None:
         return day, WEAK if each.swapped else confidence
     if each.calendar == "hijri":

@@ -71,6 +71,7 @@ def without_brackets(text: str) -> tuple[str, str]:
         ("يوم [الأحد 3/4/2012]", "2012-03-04", "g", 0.95),
         ("في [2014-12-25] صدر", "2014-12-25", "g", 0.9),
         ("في [3 صفر 1437هـ].", "2015-11-15", "h", 0.9),
+        ("حتى [8 رمضان المقبل 1439هـ]", "2018-05-23", "h", 0.9),
         ("يوم [الأحد الموافق 3 / 2 / 1437 هـ]", "2015-11-15", "h", 0.95),
         ("يوم [الاثنين 3 صفر 1437]", "2015-11-16", "h", 0.9),
     ],
@@ -110,6 +111,9 @@ def test_dates_with_their_year(text: str, day: str, calendar: str, confidence: f
         ("في الخميس القادم", "الخميس القادم", "2017-11-16"),
         ("في الخميس قبل الماضي", None, None),
         ("سيقام الحفل مساء الخميس في", "الخميس", "2017-11-16"),
+        ("يصل السبت، وفي يوم الجمعة غادر", "الجمعة", "2017-11-10"),
+        ("وأول من أمس وصل", "أول من أمس", "2017-11-13"),
+        ("في 5 مايو الماضي 1959 فرعا", "5 مايو الماضي", "2017-05-05"),
         ("ومساء الثلاثاء وصل", "الثلاثاء", "2017-11-14"),
         # Words that count from today.
         ("أعلنت الوزارة اليوم أن", "اليوم", "2017-11-15"),
@@ -166,6 +170,7 @@ def test_what_counts_from_the_articles_own_day(text: str, mention: str | None, d
         "في 15 يونيو 1215 وقع",
         "السبت 15 شوال سنة ثلاث من الهجرة",
         "في 5 مايو من العام نفسه",
+        "في 18 مايو من كل عام",
         "الهاتف 12/25/2014/7",
         "عام 2014",
         "في 31 فبراير 2014",
@@ -207,15 +212,37 @@ def test_the_article_says_what_today_is():
         ("اليوم الثلاثاء", "2017-11-14", 0.8),
         ("أمس", "2017-11-13", 0.8),
     ]
+    # No article is of the day after its time: that one is a slip, and أمس is not today.
+    found = article(late.replace("الثلاثاء", "الخميس")).dates
+    assert [(m.date, m.confidence) for m in found] == [("2017-11-16", 0.8), ("2017-11-14", 0.8)]
     found = article(late.replace("الثلاثاء", "السبت")).dates
     assert [(m.date, m.confidence) for m in found] == [("2017-11-11", 0.3), ("2017-11-10", 0.3)]
 
 
+def test_a_date_without_its_year_far_off():
+    """More than 90 days off, the nearest year is right about as often as another."""
+    near, far, said = article("في 20 نوفمبر. وفي 20 مارس. وفي 20 مارس الماضي").dates
+    assert [m.date for m in (near, far, said)] == ["2017-11-20", "2018-03-20", "2017-03-20"]
+    assert [m.confidence for m in (near, far, said)] == [0.8, 0.6, 0.8]
+
+
 def test_the_day_where_it_was_written():
-    """At 22:00 UTC it is tomorrow in Riyadh, and so is اليوم there."""
+    """At 22:00 UTC it is tomorrow in Riyadh, and أمس there is today."""
     night = parse_time("2017-11-15T22:00:00Z")
-    for own, day in ((night, "2017-11-15"), (replace(night, offset=180), "2017-11-16")):
-        assert dates("وصل صباح اليوم", own) == [("اليوم", day)]
+    for own, day in ((night, "2017-11-14"), (replace(night, offset=180), "2017-11-15")):
+        assert dates("وصل أمس إلى", own) == [("أمس", day)]
+
+
+def test_at_two_at_night():
+    """Then اليوم is the day that has ended, unless something is to come, أمس is still yesterday,
+    and neither is sure; a date alone is no night."""
+    night = replace(OWN, utc=OWN.utc - 10 * 3600 * 1000)
+    text = "وصل صباح اليوم. وكان غادر أمس. ويقام الحفل مساء اليوم"
+    found = article(text, night).dates
+    assert [m.date[-2:] for m in found] == ["14", "14", "15"]
+    assert {m.confidence for m in found} == {0.6}
+    found = article(text, replace(OWN, utc=OWN.utc - 12 * 3600 * 1000)).dates
+    assert [(m.date[-2:], m.confidence) for m in found] == [("15", 0.8), ("14", 0.8), ("15", 0.8)]
 
 
 def test_title_first_and_spans_exact():
