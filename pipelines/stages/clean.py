@@ -31,7 +31,9 @@ def clean(article: Article, outlet_zones: OutletZones | None = None) -> Article:
     title = one_line(title_text, title_offsets, "raw_title")
     text, offsets, markup = _displayed(article.raw_body)
     language = language_of(f"{title.text}\n{text}")
-    found = parts(title, text, offsets, arabic=language == "ar", author=article.author)
+    found = parts(
+        title, text, offsets, arabic=language == "ar", author=article.author, source=article.source
+    )
     zone = zone_of(outlet_zones or {}, article.source, found.told.get("outlet", ""))
     fetched = in_zone(article.fetched, zone)
     return replace(

@@ -7,20 +7,29 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from html import unescape
 
 import numpy as np
 
 from pipelines.offsets import OffsetMap
 from pipelines.records import Furniture, Passage, RawField, Time
-from pipelines.stages.arabic.credits import Credit, agency_of, looks_like_person, read_credit
+from pipelines.stages.arabic.credits import (
+    Credit,
+    agency_of,
+    begins_like_person,
+    looks_like_person,
+    may_be_credit,
+    outlet_of,
+    read_author,
+    read_credit,
+)
 from pipelines.stages.arabic.dates import read_date
 from pipelines.stages.arabic.furniture import (
-    CAPTION,
-    END_CREDIT,
-    LINE_RULES,
-    MORE_SUFFIX,
-    PREFIX_END,
-    SHARE_PREFIX,
+    SEVERAL,
+    Found,
+    end_furniture,
+    line_furniture,
+    start_furniture,
 )
 from pipelines.stages.arabic.layers import display_text, match_key
 
@@ -31,13 +40,13 @@ _SENTENCE_WORDS = 8  # so is a line of so many that ends as a sentence does
 _HEAD_LINES = 12
 _REPEAT_LINES = 6  # a title is repeated no further down
 _TITLE_WORDS = 20
-_CREDIT_WORDS = 8
-_CREDIT_CHARACTERS = 40  # one agency's name
+_OUTLET_CHARACTERS = 25
+_CREDIT_WORDS = 13
 _CAPTION_WORDS = 30
 _STANDFIRST_WORDS = range(12, 101)
 _PREFIX_CHARACTERS = 90
-_SUFFIX_CHARACTERS = 60
-_LABEL_CHARACTERS = 80  # no line rule matches more
+_LABEL_CHARACTERS = 80  # no date and no credit on a line of its own is longer
+_LISTED_LINES = 12
 _CLOSING = '"”»’)]'
 
 
@@ -57,22 +66,30 @@ class Parts:
 
 
 def parts(
-    title: Passage, text: str, offsets: OffsetMap, *, arabic: bool, author: str = ""
+    title: Passage,
+    text: str,
+    offsets: OffsetMap,
+    *,
+    arabic: bool,
+    author: str = "",
+    source: str = "",
 ) -> Parts:
     """The parts of a body in the display layer, `offsets` leading to the raw body.
 
     `title` is the one that the message gave, or empty: then it is looked for in the first lines.
     Furniture rules are for Arabic; in other languages only repeated titles go. `author` is the
-    message's: a line or a prefix with it is a byline.
+    message's, which often is a credit such as `الرياض - واس`: it is read, and believed where the
+    text says nothing. `source` is who delivered the message.
     """
-    page = _Page(text, offsets, title.text, author)
+    page = _Page(text, offsets, title.text, author, source)
     if arabic:
         _take_furniture(page)
+        page.tell(**read_author(author, source).facts)
     else:
         _find_title(page)
         _take_title_repeats(page)
     if not page.lines and not page.title:  # nothing but furniture: then it is the text
-        page = _Page(text, offsets)
+        page = _Page(text, offsets, told=page.told)
     if page.title_line is not None:
         title = _passage(text, offsets, [page.title_line], "", "raw_body")
     standfirst = _take_standfirst(page)
@@ -110,6 +127,7 @@ class _Page:
     offsets: OffsetMap
     title: str = ""
     author: str = ""
+    source: str = ""
     title_line: _Line | None = None
     lines: list[_Line] = field(init=False)
     furniture: list[Furniture] = field(default_factory=list)
@@ -123,25 +141,38 @@ class _Page:
     def of(self, line: _Line) -> str:
         return self.text[line.start : line.end]
 
-    def is_author(self, text: str) -> bool:
-        return bool(self.author) and text == display_text(self.author)[0].rstrip(" :")
+    def author_credit(self, text: str) -> Credit | None:
+        """What the message's author credits, if `text` is the author and names anybody."""
+        if not self.author or text.rstrip(" :") != _plain(self.author):
+            return None
+        credit = read_author(self.author, self.source)
+        return credit if credit.facts else None
 
     def take(self, kind: str, start: int, end: int) -> None:
         self.furniture.append(Furniture(kind, "raw_body", *self.offsets.span(start, end)))
 
+    def take_line(self, found: Found, line: _Line) -> None:
+        self.take(found.kind, line.start, line.end)
+        self.lines.remove(line)
+
     def tell(self, **facts: str) -> None:
         """Keep what the furniture says: the first to say something is believed."""
         for name, value in facts.items():
+            if name == "outlet":
+                value = self._outlet(value.split(SEVERAL))
             if value:
                 self.told.setdefault(name, value)
 
-    def tell_credit(self, credit: Credit) -> None:
-        self.tell(
-            outlet=credit.outlet,
-            byline=credit.byline,
-            agency=credit.agency,
-            dateline=credit.dateline,
-        )
+    def _outlet(self, names: list[str]) -> str:
+        """Of `المصدر: نخلة + بوصلة الموانئ` the one that delivered it, else the first that is not
+        the agency.
+        """
+        others = [name for name in names if name != self.told.get("agency")]
+        return self.source if self.source in others else next(iter(others), "")
+
+
+def _plain(author: str) -> str:
+    return display_text(unescape(author))[0].strip(" :")
 
 
 def _line_spans(text: str) -> list[tuple[int, int]]:
@@ -194,13 +225,160 @@ def _passage(
 
 
 def _take_furniture(page: _Page) -> None:
-    _take_share_prefix(page)
+    _take_start(page)
+    _take_anywhere(page)
+    end_facts = _take_tail(page)  # before the head: names in a list of tags are no text
     _find_title(page)
     _take_title_repeats(page)
     _take_head(page)
-    _take_tail(page)
     _take_prefix(page)
-    _take_suffix(page)
+    _take_sender(page)
+    _take_signature(page)
+    for facts in end_facts:  # what the head says is believed first
+        page.tell(**facts)
+
+
+def _take_start(page: _Page) -> None:
+    """Labels of buttons off the first line's start."""
+    if page.lines and page.text.startswith(_SLIDER, page.lines[0].start):
+        line = page.lines[0]
+        found = start_furniture(page.text, line.start, line.end)
+        if found and found.kind == "share" and found.end < line.end:
+            page.take("share", line.start, found.end)
+            line.start = found.end
+
+
+_SLIDER = ("Next", "Previous")
+
+
+def _take_anywhere(page: _Page) -> None:
+    """Labels on lines of their own, those with a list under them together with it."""
+    index = 0
+    while index < len(page.lines):
+        line = page.lines[index]
+        text = page.of(line)
+        found = line_furniture(text, "list", "any")
+        if found is None:
+            index += 1
+        elif found.where == "list":
+            listed = _listed(page, index + 1, names=found.kind == "contributors")
+            for each in page.lines[index : index + 1 + listed]:
+                page.take(found.kind, each.start, each.end)
+            del page.lines[index : index + 1 + listed]
+        else:
+            page.take_line(found, line)
+            page.tell(**found.facts)
+
+
+def _listed(page: _Page, first: int, *, names: bool) -> int:
+    """How many lines from `first` on are the list of the label above them: headlines, or names.
+
+    A list of headlines that text follows has one at most: the next may be a subheading.
+    """
+    count = 0
+    for line in page.lines[first : first + _LISTED_LINES]:
+        text = page.of(line)
+        fits = looks_like_person(text) if names else not _is_prose(text)
+        if not fits or _ends_with(text, ".:"):
+            break
+        count += 1
+    return count if names or first + count == len(page.lines) else min(count, 1)
+
+
+def _take_tail(page: _Page) -> list[Mapping[str, str]]:
+    """Credits, dates, labels and links off the page's end, until text is reached; and the facts
+    that they tell.
+    """
+    facts: list[Mapping[str, str]] = []
+    while page.lines:
+        line = page.lines[-1]
+        text = page.of(line)
+        if found := line_furniture(text, "tail"):
+            page.take_line(found, line)
+        elif found := end_furniture(page.text, _last_block(page), line.end):
+            _take_end(page, found)
+        elif text.endswith(").") and (found := end_furniture(page.text, line.start, line.end - 1)):
+            line.stop = line.end - 1  # the stop behind `(واس).` is the sentence's
+            _take_end(page, found)
+        elif len(page.lines) > 1 and (found := _tail_credit(page, text)):
+            page.take_line(found, line)
+        else:
+            break
+        facts.append(found.facts)
+    return facts
+
+
+def _last_block(page: _Page) -> int:
+    """Where the last lines begin from between which nothing has been taken."""
+    start = page.lines[-1].start
+    for line in reversed(page.lines[-_LISTED_LINES:-1]):
+        if page.text[line.end : start].strip("\n"):
+            break
+        start = line.start
+    return start
+
+
+def _take_end(page: _Page, found: Found) -> None:
+    """Furniture off the page's end, where it may begin within a line."""
+    while page.lines and page.lines[-1].end > found.start:
+        line = page.lines[-1]
+        start = max(line.start, found.start)
+        page.take(found.kind, start, min(line.end, found.end))
+        line.end = len(page.text[:start].rstrip(" ")) if start > line.start else start
+        if start > line.start and line.end > line.start:
+            break
+        page.lines.pop()
+
+
+def _tail_credit(page: _Page, text: str) -> Found | None:
+    """The date or the credit that the last line is."""
+    if len(text) > _LABEL_CHARACTERS:
+        return None
+    if date := _date_of(text):
+        page.date = page.date or date
+        return Found("date", "tail", 0, len(text), {})
+    bare = text.strip("()[]{} .-–—/*•ـ")
+    if agency := agency_of(bare):
+        return Found("agency", "tail", 0, len(text), {"agency": agency})
+    credit = read_credit(bare, page.source) if _words(bare) <= _CREDIT_WORDS else None
+    if credit is None or credit.known + credit.guessed == 1 or not credit.is_line(colon=False):
+        return None
+    if not (credit.agency or credit.outlet or (credit.desk and credit.byline)):
+        return None
+    return Found(credit.kind, "tail", 0, len(text), credit.facts)
+
+
+def _take_sender(page: _Page) -> None:
+    """The sender that the head named, in brackets on the last line: `(نخلة)`."""
+    line = page.lines[-1] if len(page.lines) > 1 else None
+    senders = {f"({page.told.get(name)})" for name in ("agency", "outlet")}
+    if line and page.of(line) in senders:
+        page.take("agency", line.start, line.end)
+        page.lines.remove(line)
+
+
+def _take_signature(page: _Page) -> None:
+    """The author's name alone under the last paragraph, when nobody else has been named.
+
+    In a letter or a list the name stands among others, or comes up in the text.
+    """
+    if len(page.lines) < 2 or page.told.get("byline") or read_author(page.author).byline:
+        return
+    line = page.lines[-1]
+    text = page.of(line)
+    name = text.strip("-–—*• ")
+    if not (2 <= _words(name) <= 4 and looks_like_person(name) and begins_like_person(name)):
+        return
+    last_name = name.rpartition(" ")[2]
+    before = page.of(page.lines[-2])
+    if (
+        _is_prose(before)
+        and _ends_with(before, ".!؟?…")
+        and last_name not in (page.title + page.text[: line.start])
+    ):
+        page.tell(byline=name)
+        page.take("byline", line.start, line.end)
+        page.lines.pop()
 
 
 def _find_title(page: _Page) -> None:
@@ -209,7 +387,12 @@ def _find_title(page: _Page) -> None:
         return
     for index, line in enumerate(page.lines[:_HEAD_LINES]):
         text = page.of(line)
-        if _line_rule(page, text, "head", told=False) or read_date(text[:_LABEL_CHARACTERS]):
+        if _is_prose(text):
+            return
+        found = line_furniture(text, "head")
+        if (found and found.kind in _ABOVE_TITLE) or read_date(text[:_LABEL_CHARACTERS]):
+            continue
+        if _credit_line(page, text):
             continue
         rest = sum(other.end - other.start for other in page.lines[index + 1 :])
         if _words(text) <= _TITLE_WORDS and not _ends_with(text, ".،,؛;:") and rest > len(text):
@@ -217,34 +400,55 @@ def _find_title(page: _Page) -> None:
         return
 
 
+_ABOVE_TITLE = ("share", "follow", "counter", "breadcrumb", "byline", "dateline")
+
+
 def _take_title_repeats(page: _Page) -> None:
+    """The title once more, above the first paragraph; spelling, spaces and marks may differ."""
     title = page.title
     if not any(_is_prose(page.of(line)) for line in page.lines):
         return  # a poem is called by its first verse
     for line in page.lines[:_REPEAT_LINES]:
         text = page.of(line)
-        if len(text) <= 2 * len(title) and (text == title or match_key(text) == match_key(title)):
+        if len(text) <= 2 * len(title) + _OUTLET_CHARACTERS and _repeats(page, text):
             page.take("title-repeat", line.start, line.end)
             page.lines.remove(line)
+        elif _is_prose(text):
+            break
+
+
+def _repeats(page: _Page, text: str) -> bool:
+    """Whether a line is the title, the outlet's name behind it or not."""
+    key = match_key(page.title)
+    if text == page.title or match_key(text) == key:
+        return True
+    headline, bar, outlet = text.rpartition("|" if "|" in text else " - ")
+    if not bar or not outlet_of(outlet) or match_key(headline) != key:
+        return False
+    page.tell(outlet=outlet_of(outlet))
+    return True
 
 
 def _take_head(page: _Page) -> None:
+    """Credits, dates, captions and labels on lines before the first paragraph of prose."""
     head: list[_Line] = []
     for line in page.lines[:_HEAD_LINES]:
         if _is_prose(page.of(line)):
             break
         head.append(line)
     more = len(head) < len(page.lines)
-    kinds = [_head_kind(page, page.of(line), more) for line in head]
-    for index, line in enumerate(head):
+    kinds = []
+    for line in head:
         text = page.of(line)
-        beside_furniture = any(kinds[max(0, index - 1) : index]) or any(
-            kinds[index + 1 : index + 2]
-        )
-        if not kinds[index] and more and beside_furniture and _is_bare_name(text):
-            kinds[index] = "byline"
-            page.tell(byline=text)
-    for line, kind in zip(head, kinds, strict=True):
+        kinds.append(_head_kind(page, text, more))
+        if not kinds[-1] and _ends_with(text, ":؟-"):
+            break  # what was announced or asked follows
+    for index, line in enumerate(head[: len(kinds)]):
+        if kinds[index] or not more or not page.title:
+            continue
+        beside = any(kinds[max(0, index - 1) : index]) or any(kinds[index + 1 : index + 2])
+        kinds[index] = _name_kind(page, line, beside=beside)
+    for line, kind in zip(head, kinds, strict=False):
         if kind:
             page.take(kind, line.start, line.end)
             page.lines.remove(line)
@@ -252,71 +456,72 @@ def _take_head(page: _Page) -> None:
 
 def _head_kind(page: _Page, text: str, more: bool) -> str:
     """The kind of furniture that a line before the text is; empty when it is none."""
-    if kind := _line_rule(page, text, "head"):
-        return kind
-    if len(text) <= _LABEL_CHARACTERS and (date := read_date(text)):
+    under_title = more and bool(page.title)
+    found = line_furniture(text, "head")
+    if found and found.kind not in ("caption", "dateline"):
+        page.tell(**found.facts)
+        return found.kind
+    if date := _date_of(text):
         page.date = page.date or date
         return "date"
-    if not more or not page.title:
-        return ""
-    caption = CAPTION.fullmatch(text)
-    if caption and _words(text) <= _CAPTION_WORDS and agency_of(caption["credit"]):
+    credit = _credit_line(page, text) if under_title else None
+    sure = credit and (credit.photo or not credit.guessed or begins_like_person(credit.byline))
+    if found and found.kind == "caption" and not sure:
+        if not under_title or _words(text) > _CAPTION_WORDS:
+            return ""
         page.captions.append(text)
-        return "caption"
-    name = text.rstrip(" :")
-    credit = read_credit(name) if _words(text) <= _CREDIT_WORDS else None
-    if page.is_author(name):
-        credit = credit or Credit(byline=name)
-    elif credit is None or not credit.is_line(colon=name != text):
-        return ""
-    page.tell_credit(credit)
-    return credit.kind
-
-
-def _is_bare_name(text: str) -> bool:
-    return 2 <= _words(text) <= 4 and looks_like_person(text)
-
-
-def _line_rule(page: _Page, text: str, where: str, *, told: bool = True) -> str:
-    if len(text) > _LABEL_CHARACTERS:
-        return ""
-    for rule in LINE_RULES:
-        if rule.where not in (where, "any") or not (found := rule.pattern.fullmatch(text)):
-            continue
-        facts = found.groupdict()
-        if told and (source := facts.pop("source", "")):
-            agency = agency_of(source)
-            page.tell(agency=agency, outlet="" if agency else source)
-        if told:
-            page.tell(**facts)
-        return rule.kind
+        return found.kind
+    if credit:
+        page.tell(**credit.facts)
+        return credit.kind
+    if found and under_title:
+        page.tell(**found.facts)
+        return found.kind
     return ""
 
 
-def _take_tail(page: _Page) -> None:
-    while page.lines:
-        line = page.lines[-1]
-        text = page.of(line)
-        kind = _line_rule(page, text, "tail")
-        if not kind and len(page.lines) > 1 and len(text) <= _CREDIT_CHARACTERS:
-            agency = agency_of(text.strip("()[]. -–—"))
-            page.tell(agency=agency)
-            kind = "agency" if agency else ""
-        if not kind:
-            break
-        page.take(kind, line.start, line.end)
-        page.lines.pop()
-    for line in page.lines[:]:
-        if kind := _line_rule(page, page.of(line), "any"):
-            page.take(kind, line.start, line.end)
-            page.lines.remove(line)
+def _date_of(text: str) -> Time | None:
+    """The first of the dates that a line is, parted by bars: published, changed."""
+    if len(text) > _LABEL_CHARACTERS:
+        return None
+    if (date := read_date(text)) or "|" not in text:
+        return date
+    dates = [read_date(part.strip()) for part in text.split("|")]
+    return dates[0] if all(dates) else None
 
 
-def _take_share_prefix(page: _Page) -> None:
-    """Labels of buttons off the first line's start."""
-    if page.lines and (found := SHARE_PREFIX.match(page.text, page.lines[0].start)):
-        page.take("share", found.start(), found.end())
-        page.lines[0].start = found.end()
+def _credit_line(page: _Page, text: str) -> Credit | None:
+    """What a line of its own credits, if it is one."""
+    if len(text) > _LABEL_CHARACTERS:
+        return None
+    name = text.rstrip(" :")
+    if credit := page.author_credit(name):
+        return credit
+    if _words(text) > _CREDIT_WORDS or _ends_with(text, ".!؟?…"):
+        return None
+    credit = read_credit(name, page.source)
+    return credit if credit and credit.is_line(colon=name != text) else None
+
+
+def _name_kind(page: _Page, line: _Line, *, beside: bool) -> str:
+    """What a person's name alone on a line is: the text's author beside other furniture; else,
+    above the text, who is in the picture if the text names them again, and the author if not.
+    """
+    text = page.of(line)
+    if not (2 <= _words(text) <= 4 and looks_like_person(text) and begins_like_person(text)):
+        return ""
+    if not beside:
+        if line is not page.lines[0]:
+            return ""
+        if page.title.startswith(text):  # أحمد السالم: رأيه
+            page.tell(byline=text)
+            return "byline"
+        last_name = re.compile(rf"\b{re.escape(text.rpartition(' ')[2])}\b")
+        if last_name.search(page.text, line.end, page.lines[-1].end):
+            page.captions.append(text)
+            return "caption"
+    page.tell(byline=text)
+    return "byline"
 
 
 def _take_prefix(page: _Page) -> None:
@@ -324,43 +529,38 @@ def _take_prefix(page: _Page) -> None:
     if not page.lines:
         return
     line = page.lines[0]
-    best = line.start
-    best_credit: Credit | None = None
+    best: Found | None = None
+    ended = False  # by a colon: whatever a further one ends is text
     limit = min(line.end, line.start + _PREFIX_CHARACTERS)
-    for found in PREFIX_END.finditer(page.text, line.start, limit):
-        prefix = page.text[line.start : found.start()]
-        colon = ":" in found.group()
-        credit = read_credit(prefix + found.group().strip(" :-–—ـ"))
-        if colon and page.is_author(prefix):
-            credit = credit or Credit(byline=prefix)
-        elif credit is None or not credit.is_prefix(colon=colon):
-            continue
-        best, best_credit = found.end(), credit
-    if best_credit is not None and best < line.end:
-        page.take(best_credit.kind, line.start, best)
-        page.tell_credit(best_credit)
-        line.start = best
-
-
-def _take_suffix(page: _Page) -> None:
-    """The agency in brackets, or a label, off the last paragraph's end."""
-    if not page.lines:
+    if _MARKS.isdisjoint(page.text[line.start : limit]):
         return
-    line = page.lines[-1]
-    found = MORE_SUFFIX.search(page.text, max(line.start, line.end - _SUFFIX_CHARACTERS), line.end)
-    if found and found.start() > line.start:
-        page.take("more", *_trimmed(found))
-        line.end = found.start()
-    found = END_CREDIT.search(page.text, max(line.start, line.end - _SUFFIX_CHARACTERS), line.end)
-    if found and found.start() > line.start and (agency := agency_of(found["credit"])):
-        page.take("agency", found.start("bracket"), found.end("bracket"))
-        page.tell(agency=agency)
-        line.end = found.start()
-        line.stop = found.start("stop") if found["stop"] else None
+    for found in _PREFIX_END.finditer(page.text, line.start, limit):
+        prefix = page.text[line.start : found.start()]
+        if not may_be_credit(prefix):
+            break
+        mark = found.group().strip(" :-–—ـ")
+        if prefix.count("(") > (prefix + mark).count(")") or prefix.count('"') % 2:
+            continue
+        colon = ":" in found.group()
+        credit = page.author_credit(prefix) if colon else None
+        if credit is None:
+            credit = read_credit(prefix + mark.strip("/"), page.source)
+            if credit is None or not credit.is_prefix(mark=found.group()):
+                continue
+            if ended and not credit.photo:
+                break
+        best = Found(credit.kind, "start", line.start, found.end(), credit.facts)
+        ended = colon
+    best = best or start_furniture(page.text, line.start, line.end)
+    if best and best.end < line.end:
+        page.take(best.kind, line.start, best.end)
+        page.tell(**best.facts)
+        line.start = best.end
 
 
-def _trimmed(found: re.Match[str]) -> tuple[int, int]:
-    return found.end() - len(found.group().lstrip()), found.end()
+# Where a dateline at a paragraph's start may end: الرياض - واس: or بيروت (أ ف ب) -
+_MARKS = frozenset(":)/-–—ـ")
+_PREFIX_END = re.compile(r" ?: ?|[)/]? ?[-–—ـ]+ |\) |/ ")
 
 
 def _take_standfirst(page: _Page) -> list[_Line]:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.records import Article, Passage, Time
-from pipelines.stages.arabic.furniture import LINE_RULES
+from pipelines.stages.arabic.furniture import RULES
 from pipelines.stages.arabic.layers import display_text
 from pipelines.stages.clean import clean
 from pipelines.stages.markup import visible_text
@@ -184,6 +184,236 @@ def test_foreign_text_keeps_its_lines():
     assert article.display.body.text == f"Reuters\n\n{text}"
 
 
+# --- Pages as outlets and agencies print them: their marks, our text ------------------------------
+
+
+def facts(article: Article) -> dict[str, str]:
+    names = ("agency", "dateline", "byline", "outlet")
+    return {name: value for name in names if (value := getattr(article.display, name))}
+
+
+PAGES = {
+    "Levant, agency": (
+        "{title}\n\nدمشق-سانا\n\n{text}\n\nسامر الأحمد\n\n"
+        "متابعة أخبار سانا على تلغرام: https://t.example/x",
+        {"agency": "سانا", "dateline": "دمشق", "byline": "سامر الأحمد"},
+    ),
+    "Jordan, agency": (
+        "{title}\nعمان 1 آذار (بترا)- {text}\n--(بترا)\nس أ/م ر\n01/03/2017 - 12:04 م",
+        {"agency": "بترا", "dateline": "عمان"},
+    ),
+    "Palestine, agency": (
+        "{title}\nرام الله 1-3-2017 وفا- {text}\nــ\nس.أ/ م.ر",
+        {"agency": "وفا", "dateline": "رام الله"},
+    ),
+    "Kuwait, agency": (
+        "{title}\nالكويت - 1 - 3 (كونا) -- {text} (النهاية) س أ / م ر",
+        {"agency": "كونا", "dateline": "الكويت"},
+    ),
+    "Qatar, agency": (
+        "{title}\nالدوحة في 01 مارس /قنا/ {text}",
+        {"agency": "قنا", "dateline": "الدوحة"},
+    ),
+    "Emirates, agency": (
+        "{title}\nأبوظبي في 1 مارس / وام / {text}\n-انتهى-\nوام/سامر الأحمد",
+        {"agency": "وام", "dateline": "أبوظبي", "byline": "سامر الأحمد"},
+    ),
+    "Saudi Arabia, agency": (
+        "{title}\nالرياض 01 جمادى الآخرة 1438 هـ الموافق 28 فبراير 2017 م واس\n{text}\n"
+        "// انتهى //\n17:34 ت م\n0123",
+        {"agency": "واس", "dateline": "الرياض"},
+    ),
+    "Morocco, agency": (
+        "{title}\nالرباط 1 مارس 2017 (ومع) {text}",
+        {"agency": "ومع", "dateline": "الرباط"},
+    ),
+    "Reuters": (
+        "{title}\nمن سامر الأحمد\nدبي (رويترز) - {text}\n"
+        "(إعداد سامر الأحمد للنشرة العربية - تحرير ليلى العلي)",
+        {"agency": "رويترز", "dateline": "دبي", "byline": "سامر الأحمد"},
+    ),
+    "AFP": (
+        "{title}\nبيروت (أ ف ب) - {text}\nسأ/مر/لي",
+        {"agency": "فرانس برس", "dateline": "بيروت"},
+    ),
+    "Anadolu": (
+        "{title}\nإسطنبول / سامر الأحمد / الأناضول\n{text}",
+        {"agency": "الأناضول", "dateline": "إسطنبول", "byline": "سامر الأحمد"},
+    ),
+    "Sputnik": (
+        "{title}\nموسكو، 1 آذار/مارس - سبوتنيك. {text}",
+        {"agency": "سبوتنيك", "dateline": "موسكو"},
+    ),
+    "Xinhua": (
+        "{title}\nبكين أول مارس 2017 (شينخوا) {text}",
+        {"agency": "شينخوا", "dateline": "بكين"},
+    ),
+    "Egypt": (
+        "{title}\nكتب ــ طارق النبوى:\nالأربعاء، 01 مارس 2017 12:04 م\n{text}\n"
+        "اقرأ أيضا: خطة النقل للعام المقبل",
+        {"byline": "طارق النبوى"},
+    ),
+    "Morocco": (
+        "{title}\nهسبريس - سامر الأحمد\nالأربعاء 01 مارس 2017 - 12:04\n{text}",
+        {"outlet": "هسبريس", "byline": "سامر الأحمد"},
+    ),
+    "Tunisia": (
+        "{title}\nتونس ــ سامر الأحمد\nالجسر الجديد عند افتتاحه (عدسة: ليلى العلي)\n{text}",
+        {"dateline": "تونس", "byline": "سامر الأحمد"},
+    ),
+    "Lebanon": (
+        '{title}\nالمصدر: "النهار"\n1 آذار 2017\n{text}\n'
+        "اقرأ أيضاً:\nخطة النقل للعام المقبل\nإقفال الطريق الساحلي",
+        {"outlet": "النهار"},
+    ),
+    "Lebanon, several agencies": (
+        "{title}\nسامر الأحمد\n+ الخط -\n{text}\n(الأخبار، أ ف ب، رويترز)",
+        {"outlet": "الأخبار", "agency": "فرانس برس", "byline": "سامر الأحمد"},
+    ),
+    "Syria": (
+        "{title}\nعنب بلدي – خاص\n{text}\nالوسوم: النقل، الجسور",
+        {"outlet": "عنب بلدي"},
+    ),
+    "Iraq": (
+        "{title}\nبغداد/ شفق نيوز/ {text}",
+        {"outlet": "شفق نيوز", "dateline": "بغداد"},
+    ),
+    "Iraq, unknown outlet": (
+        "{title}\nبغداد ـ الميناء نيوز\n{text}",
+        {"outlet": "الميناء نيوز", "dateline": "بغداد"},
+    ),
+    "Qatar": (
+        "{title}\n1/3/2017\n{text}\nالمصدر : الجزيرة + وكالات",
+        {"outlet": "الجزيرة", "agency": "وكالات"},
+    ),
+    "London": (
+        "{title}\nدمشق – «القدس العربي» – من سامر الأحمد: {text}",
+        {"outlet": "القدس العربي", "dateline": "دمشق", "byline": "سامر الأحمد"},
+    ),
+    "Britain": (
+        "{title}\nسامر الأحمد\nبي بي سي عربي - بيروت\nمصدر الصورة، Getty Images\n{text}",
+        {"outlet": "بي بي سي عربي", "dateline": "بيروت", "byline": "سامر الأحمد"},
+    ),
+    "Emirates": (
+        "الرئيسية > أخبار > محليات\n{title}\n{title} | سكاي نيوز عربية\nأبوظبي - سكاي نيوز عربية\n"
+        "شارك على: فيسبوك تويتر\n1520 مشاهدة\n{text}\n#النقل\n#الجسر\nجميع الحقوق محفوظة © 2017",
+        {"outlet": "سكاي نيوز عربية", "dateline": "أبوظبي"},
+    ),
+    "Saudi Arabia": (
+        "Next Previous عين اليوم – الرياض (تصوير: سامر الأحمد)\n{text} سمات النقل الجسور",
+        {"outlet": "عين اليوم", "dateline": "الرياض"},
+    ),
+    "Saudi Arabia, column": (
+        "{title}\n{text}\n\nname@mail.example\nللتواصل مع الكاتب ارسل رسالة SMS\n"
+        "تبدأ بالرمز (5) ثم مسافة ثم نص الرسالة إلى\n88591 - Stc\n737221 - Zain",
+        {},
+    ),
+    "unknown agency": (
+        "{title}\nالمكلا (نخلة) - {text}\n(نخلة)",
+        {"agency": "نخلة", "dateline": "المكلا"},
+    ),
+    "unknown agency, source": (
+        "{title}\nالمكلا ــ نخلة\n{text}\nالمصدر: نخلة + بوصلة الموانئ",
+        {"agency": "نخلة", "dateline": "المكلا", "outlet": "بوصلة الموانئ"},
+    ),
+    "closing lines": (
+        "{title}\nكسلا - نخلة: {text}\nالمساهمون:\nسامر الأحمد\nليلى العلي\n"
+        "دفاتر النهار - وكالات\n01 مارس 2025",
+        {"agency": "نخلة", "dateline": "كسلا"},
+    ),
+}
+
+
+@pytest.mark.parametrize(("page", "told"), PAGES.values(), ids=PAGES)
+def test_pages_of_many_houses(page: str, told: dict[str, str]):
+    """Whatever stands around the text is furniture, with or without a title given; what it tells
+    is kept.
+    """
+    text = f"{FIRST}\n{SECOND}"
+    for title in (TITLE, ""):
+        body = page.format(title=TITLE, text=text)
+        if not title and TITLE not in body:
+            continue
+        article = cleaned(body, title)
+        check_trace(article)
+        assert article.display.title.text == TITLE
+        assert article.display.body.text == f"{FIRST}\n\n{SECOND}"
+        for name, value in told.items():
+            assert getattr(article.display, name) == value
+        if title:
+            assert facts(article) == told
+
+
+def test_what_the_text_says_wins_over_the_author():
+    """The author field fills what the text leaves open, each fact by itself."""
+    article = cleaned(f"بيروت (أ ف ب) - {FIRST}\n{SECOND}", TITLE, author="لندن: سامر الأحمد")
+    told = {"agency": "فرانس برس", "dateline": "بيروت", "byline": "سامر الأحمد"}
+    assert facts(article) == told
+    bare = cleaned(f"{FIRST}\n{SECOND}", TITLE, author="المدينة - جدة", source="صحيفة المدينة")
+    assert facts(bare) == {"dateline": "جدة", "outlet": "المدينة"}
+    assert not bare.display.furniture
+
+
+def test_a_photos_credit_is_not_the_texts():
+    """An agency behind a caption, or one that prose quotes, did not send the text."""
+    for start, end in (
+        ("الجسر الجديد عند افتتاحه (رويترز)\n", ""),
+        ("", "\nوهذا ما نقلته وكالة رويترز عن مصادرها."),
+        ("", "\n(تصوير: رويترز)"),
+    ):
+        assert cleaned(f"{start}{FIRST}\n{SECOND}{end}", TITLE).display.agency == ""
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        "أيمن حسن- سبق: يتساءل الكاتب سامر الأحمد: ",
+        "- الجسر سيكون جاهزاً هذا العام\n",
+        "سؤال القارئ: هل يفتتح الجسر هذا العام؟\nأم خالد - الرياض\n",
+        "صدر عن الوزارة البيان التالي:\nالتاريخ: 1 / 3 / 2017\nبعون الله تعالى\n",
+        "(دراسة على عينة من طلبة الجامعات) إعداد: ",
+        "كنت أقرأ صحيفة الميناء البحرية: ",
+        "مشهد من الجسر\n",
+    ],
+)
+def test_what_reads_like_a_credit_stays(start: str):
+    """Letters, statements, highlights and sentences keep their words."""
+    author = "- الجسر سيكون جاهزاً هذا العام"
+    kept = start.removeprefix("أيمن حسن- سبق: ").strip()
+    body = cleaned(start + FIRST, TITLE, author=author).display.body.text
+    assert body == f"{kept}\n{FIRST}".replace("\n", "\n\n") or body == f"{kept} {FIRST}"
+
+
+def test_a_name_alone_is_the_author_or_in_the_picture():
+    """A name above the text is in the picture if the text names it again, else the author's; one
+    below is a signature, unless it comes up before.
+    """
+    name = "سامر الأحمد"
+    author = cleaned(f"{name}\n{FIRST}\n{SECOND}", TITLE)
+    assert (author.display.byline, author.display.captions) == (name, ())
+    picture = cleaned(f"{name}\n{FIRST}\nوحضر الأحمد الافتتاح مع عدد من زملائه.", TITLE)
+    assert (picture.display.byline, picture.display.captions) == ("", (name,))
+    signed = cleaned(f"{FIRST}\n{SECOND}\n- {name}", TITLE)
+    assert signed.display.byline == name
+    assert kinds(signed) == [("byline", f"- {name}")]
+    named = cleaned(f"{FIRST}\nوحضر الأحمد الافتتاح مع عدد من زملائه.\n{name}", TITLE)
+    assert not named.display.furniture
+
+
+def test_a_list_that_text_follows_has_one_headline():
+    """Within a text a label takes the headline under it, and a subheading behind that stays."""
+    body = f"{FIRST}\nاقرأ أيضاً:\nخطة النقل للعام المقبل\nطريق ثانٍ\n{SECOND}"
+    article = cleaned(body, TITLE)
+    assert kinds(article) == [("related", "اقرأ أيضاً:"), ("related", "خطة النقل للعام المقبل")]
+    assert article.display.body.text == f"{FIRST}\n\nطريق ثانٍ\n\n{SECOND}"
+
+
+def test_a_title_is_repeated_above_the_text_only():
+    """Behind the first paragraph a line like the title is text: a verse, a subheading."""
+    article = cleaned(f"{FIRST}\n{TITLE}\n{SECOND}", TITLE)
+    assert not article.display.furniture
+
+
 # --- Properties of whole pages ------------------------------------------------------------------
 
 
@@ -205,7 +435,7 @@ LINES = [
     "سامر الأحمد",
     "٠١ نوفمبر ٢٠١٧",
 ]
-LINES += [rule.example for rule in LINE_RULES] + ["الجسر الجديد عند افتتاحه (فرانس برس)", "\u00a0"]
+LINES += [rule.example for rule in RULES] + ["الجسر الجديد عند افتتاحه (فرانس برس)", "\u00a0"]
 
 TAGS = ["<b>", "</b>", "<!-- <p> -->", "<a href='?a>b&amp;c'>", "</a>", "<script>'<p>'</script>"]
 BLOCKS = [("<p>", "</p>\n"), ("<div class=x>", "</div>"), ("", "<br/>"), ("<td>", ""), ("", "\n")]
