@@ -437,12 +437,15 @@ def _take_head(page: _Page) -> None:
             break
         head.append(line)
     more = len(head) < len(page.lines)
-    kinds = []
+    kinds: list[str] = []
+    labelled = False  # a line of a document stays, الرقم: أ/1: its date is no publication time
     for line in head:
         text = page.of(line)
-        kinds.append(_head_kind(page, text, more))
-        if not kinds[-1] and _ends_with(text, ":؟-"):
-            break  # what was announced or asked follows
+        kinds.append(_head_kind(page, text, more, dated=not labelled))
+        if not kinds[-1]:
+            labelled |= ":" in text
+            if _ends_with(text, ":؟-"):
+                break  # what was announced or asked follows
     for index, line in enumerate(head[: len(kinds)]):
         if kinds[index] or not more or not page.title:
             continue
@@ -454,14 +457,14 @@ def _take_head(page: _Page) -> None:
             page.lines.remove(line)
 
 
-def _head_kind(page: _Page, text: str, more: bool) -> str:
+def _head_kind(page: _Page, text: str, more: bool, *, dated: bool) -> str:
     """The kind of furniture that a line before the text is; empty when it is none."""
     under_title = more and bool(page.title)
     found = line_furniture(text, "head")
     if found and found.kind not in ("caption", "dateline"):
         page.tell(**found.facts)
         return found.kind
-    if date := _date_of(text):
+    if dated and (date := _date_of(text)):
         page.date = page.date or date
         return "date"
     credit = _credit_line(page, text) if under_title else None
