@@ -343,12 +343,13 @@ def _with_known(parts: list[_Part], source: str) -> list[_Part]:
     for index, (part, entry) in enumerate(zip(parts, entries, strict=True)):
         kinds: list[Kind] = [kind for kind in _NAME_KINDS if kind in entry]
         if "outlet" in kinds and "place" in kinds:
-            # The paper الرياض is called like its town, and المدينة as المدينة المنورة for short.
-            # It is the paper beside another place: the town stands first, so the paper comes
-            # second, unless it is the short name.
+            # The paper الرياض is called like its town, المدينة like المدينة المنورة for short. The
+            # town stands first: right behind a place it is the paper, and the short name is also
+            # before one.
             short = _fold(entry["place"]) != _fold(part.text)
+            behind = index > 0 and not part.slot and "place" in entries[index - 1]
             is_own = index == 0 and short and outlet_of(source) == entry["outlet"]
-            is_paper = is_own or (place_elsewhere and not part.slot and (index > 0 or short))
+            is_paper = is_own or (place_elsewhere and (behind or (short and not part.slot)))
             kinds = ["outlet" if is_paper else "place"]
         if kinds:
             part = part._replace(kind=kinds[0], name=entry[kinds[0]])
