@@ -53,13 +53,11 @@ def fold(text: str) -> str:
 
 
 def same_fact(name: str, found: str, label: str) -> bool:
-    """Whether both say the same; a place may have its official or its usual name."""
+    """Whether both say the same; a place or a paper may have its short or its long name."""
     one, other = fold(found), fold(label)
-    return one == other or (
-        name == "dateline"
-        and min(len(one), len(other)) > 2
-        and (one.startswith(other) or other.startswith(one))
-    )
+    if name in ("dateline", "outlet") and min(len(one), len(other)) > 2:
+        return one.startswith(other) or other.startswith(one)
+    return one == other
 
 
 def covered(spans: list[tuple[int, int]]) -> set[int]:
@@ -104,11 +102,11 @@ def main() -> None:
         allowed = covered([(start, end) for _, start, end in label["spans"]])
         taken += len(ours)
         for start, end in theirs:
-            letters = [at for at in range(start, end) if body[at].isalnum()]
-            missing = [at for at in letters if at not in gone]
+            visible = [at for at in range(start, end) if not body[at].isspace()]
+            missing = [at for at in visible if at not in gone]
             whole += not missing
-            left += len(missing) == len(letters)
-            parts_left += 0 < len(missing) < len(letters)
+            left += len(missing) == len(visible)
+            parts_left += 0 < len(missing) < len(visible)
             if options.errors and missing:
                 print(f"{row['id']} left in: {body[start:end]!r}")
         for start, end in ours:
