@@ -47,6 +47,7 @@ _STANDFIRST_WORDS = range(12, 101)
 _PREFIX_CHARACTERS = 90
 _LABEL_CHARACTERS = 80  # no date and no credit on a line of its own is longer
 _LISTED_LINES = 12
+_TAIL_PIECES = 60  # no page ends in more pieces of furniture
 _CLOSING = '"”»’)]'
 
 
@@ -110,7 +111,7 @@ def one_line(text: str, offsets: OffsetMap, name: RawField) -> Passage:
     return _passage(text, offsets, lines, " ", name)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Line:
     """A line of display text, `[start, end)`; `stop` is a full stop kept from behind a cut."""
 
@@ -134,6 +135,7 @@ class _Page:
     captions: list[str] = field(default_factory=list)
     told: dict[str, str] = field(default_factory=dict)
     date: Time | None = None
+    end_date: Time | None = None
 
     def __post_init__(self) -> None:
         self.lines = [_Line(start, end) for start, end in _line_spans(self.text)]
@@ -151,9 +153,16 @@ class _Page:
     def take(self, kind: str, start: int, end: int) -> None:
         self.furniture.append(Furniture(kind, "raw_body", *self.offsets.span(start, end)))
 
-    def take_line(self, found: Found, line: _Line) -> None:
-        self.take(found.kind, line.start, line.end)
-        self.lines.remove(line)
+    def take_last(self, kind: str) -> None:
+        line = self.lines.pop()
+        self.take(kind, line.start, line.end)
+
+    def print_date(self, date: Time) -> None:
+        """Keep a date that the page prints: the first, but one that says its day beats one that
+        counts from another time.
+        """
+        if self.date is None or (self.date.relative and not date.relative):
+            self.date = date
 
     def tell(self, **facts: str) -> None:
         """Keep what the furniture says: the first to say something is believed."""
@@ -236,6 +245,8 @@ def _take_furniture(page: _Page) -> None:
     _take_signature(page)
     for facts in end_facts:  # what the head says is believed first
         page.tell(**facts)
+    if page.end_date:
+        page.print_date(page.end_date)
 
 
 def _take_start(page: _Page) -> None:
@@ -253,21 +264,23 @@ _SLIDER = ("Next", "Previous")
 
 def _take_anywhere(page: _Page) -> None:
     """Labels on lines of their own, those with a list under them together with it."""
+    kept: list[_Line] = []
     index = 0
     while index < len(page.lines):
         line = page.lines[index]
-        text = page.of(line)
-        found = line_furniture(text, "list", "any")
+        found = line_furniture(page.of(line), "list", "any")
+        index += 1
         if found is None:
-            index += 1
-        elif found.where == "list":
-            listed = _listed(page, index + 1, names=found.kind == "contributors")
-            for each in page.lines[index : index + 1 + listed]:
+            kept.append(line)
+            continue
+        page.take(found.kind, line.start, line.end)
+        page.tell(**found.facts)
+        if found.where == "list":
+            listed = _listed(page, index, names=found.kind == "contributors")
+            for each in page.lines[index : index + listed]:
                 page.take(found.kind, each.start, each.end)
-            del page.lines[index : index + 1 + listed]
-        else:
-            page.take_line(found, line)
-            page.tell(**found.facts)
+            index += listed
+    page.lines = kept
 
 
 def _listed(page: _Page, first: int, *, names: bool) -> int:
@@ -290,18 +303,20 @@ def _take_tail(page: _Page) -> list[Mapping[str, str]]:
     that they tell.
     """
     facts: list[Mapping[str, str]] = []
-    while page.lines:
+    for _ in range(_TAIL_PIECES):
+        if not page.lines:
+            break
         line = page.lines[-1]
         text = page.of(line)
         if found := line_furniture(text, "tail"):
-            page.take_line(found, line)
+            page.take_last(found.kind)
         elif found := end_furniture(page.text, _last_block(page), line.end):
             _take_end(page, found)
         elif text.endswith(").") and (found := end_furniture(page.text, line.start, line.end - 1)):
             line.stop = line.end - 1  # the stop behind `(واس).` is the sentence's
             _take_end(page, found)
         elif len(page.lines) > 1 and (found := _tail_credit(page, text)):
-            page.take_line(found, line)
+            page.take_last(found.kind)
         else:
             break
         facts.append(found.facts)
@@ -335,7 +350,7 @@ def _tail_credit(page: _Page, text: str) -> Found | None:
     if len(text) > _LABEL_CHARACTERS:
         return None
     if date := _date_of(text):
-        page.date = page.date or date
+        page.end_date = date  # of several the first on the page
         return Found("date", "tail", 0, len(text), {})
     bare = text.strip("()[]{} .-–—/*•ـ")
     if agency := agency_of(bare):
@@ -353,8 +368,7 @@ def _take_sender(page: _Page) -> None:
     line = page.lines[-1] if len(page.lines) > 1 else None
     senders = {f"({page.told.get(name)})" for name in ("agency", "outlet")}
     if line and page.of(line) in senders:
-        page.take("agency", line.start, line.end)
-        page.lines.remove(line)
+        page.take_last("agency")
 
 
 def _take_signature(page: _Page) -> None:
@@ -377,8 +391,7 @@ def _take_signature(page: _Page) -> None:
         and last_name not in (page.title + page.text[: line.start])
     ):
         page.tell(byline=name)
-        page.take("byline", line.start, line.end)
-        page.lines.pop()
+        page.take_last("byline")
 
 
 def _find_title(page: _Page) -> None:
@@ -465,7 +478,7 @@ def _head_kind(page: _Page, text: str, more: bool, *, dated: bool) -> str:
         page.tell(**found.facts)
         return found.kind
     if dated and (date := _date_of(text)):
-        page.date = page.date or date
+        page.print_date(date)
         return "date"
     credit = _credit_line(page, text) if under_title else None
     sure = credit and (credit.photo or not credit.guessed or begins_like_person(credit.byline))

@@ -175,6 +175,35 @@ def test_the_messages_own_time_wins():
     assert read.utc == datetime(2017, 11, 2, tzinfo=UTC).timestamp() * 1000
 
 
+@pytest.mark.parametrize(
+    ("head", "tail"),
+    [
+        ("منذ ساعتين\n01 نوفمبر 2017", ""),
+        ("01 نوفمبر 2017\nمنذ ساعتين", ""),
+        ("منذ ساعتين", "01 نوفمبر 2017"),
+        ("01 نوفمبر 2017", "02 نوفمبر 2017"),
+        ("01 نوفمبر 2017\n02 نوفمبر 2017", "منذ ساعتين"),
+    ],
+)
+def test_of_several_printed_dates_the_first_that_says_its_day(head: str, tail: str):
+    """A day wins over what counts from the fetching, wherever they stand; else the first does."""
+    body = f"{TITLE}\n{head}\n{FIRST}\n{SECOND}\n{tail}"
+    fetched = Time(1_600_000_000_000, "", "given", 1.0)
+    article = clean(Article("x", raw_body=body, fetched=fetched))
+    assert article.published.text == "01 نوفمبر 2017"
+    assert article.display.body.text == f"{FIRST}\n\n{SECOND}"
+
+
+def test_furniture_without_end_is_text():
+    """A page ends in some pieces of furniture, not in thousands: what repeats is left, and takes
+    no time.
+    """
+    for piece in (" (واس)", "\nالمصدر: الميناء"):
+        article = cleaned(FIRST + piece * 1000, TITLE)
+        assert 0 < len(article.display.furniture) < 100
+        check_trace(article)
+
+
 def test_foreign_text_keeps_its_lines():
     """In another language the parts are cut, and only a repeated title goes."""
     text = "The minister said that the bridge is open to the people of the town."
