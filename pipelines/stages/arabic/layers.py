@@ -61,10 +61,10 @@ def display_text(raw: str) -> tuple[str, OffsetMap]:
     codes, offsets = _where(keep, codes, OffsetMap.identity(len(codes)))
     text = _decode(codes)
     if len(codes) and codes.max() >= _FORM_RANGES[0][0] and _FORM.search(text):
-        text, offsets = _rewritten(text, offsets, _FORM, _letters_of_form)
+        text, offsets = _rewritten(text, offsets, _FORM.finditer(text), _letters_of_form)
         codes = _encode(text)
     if not unicodedata.is_normalized("NFC", text):
-        text, offsets = _rewritten(text, offsets, _SEGMENT, _nfc)
+        text, offsets = _rewritten(text, offsets, _segments(text, codes), _nfc)
         codes = _encode(text)
     return _squeezed(text, codes, offsets)
 
@@ -164,7 +164,8 @@ def _folded(codes: Codes, table: Codes) -> tuple[str, OffsetMap]:
     offsets = OffsetMap.identity(len(codes))
     codes, offsets = _where(codes != 0, codes, offsets)
     if _UNSETTLED.take(codes).any():
-        text, offsets = _rewritten(_decode(codes), offsets, _SEGMENT, _nfkc_casefold)
+        text = _decode(codes)
+        text, offsets = _rewritten(text, offsets, _segments(text, codes), _nfkc_casefold)
         codes = table.take(_encode(text))
         codes, offsets = _where(codes != 0, codes, offsets)
     return _spaced(codes, offsets)
@@ -185,16 +186,28 @@ def _where(keep: NDArray[np.bool_], codes: Codes, offsets: OffsetMap) -> tuple[C
     return (codes, offsets) if keep.all() else (codes[keep], offsets.where(keep))
 
 
+def _segments(text: str, codes: Codes) -> Iterator[re.Match[str]]:
+    """The matches of `_SEGMENT`, tried only where one may begin: a search looks everywhere."""
+    at = 0
+    for place in _BEGINS_SEGMENT.take(codes).nonzero()[0].tolist():
+        if place >= at and (match := _SEGMENT.match(text, place)):
+            at = match.end()
+            yield match
+
+
 def _rewritten(
-    text: str, offsets: OffsetMap, pattern: re.Pattern[str], change: Callable[[str], str]
+    text: str,
+    offsets: OffsetMap,
+    matches: Iterable[re.Match[str]],
+    change: Callable[[str], str],
 ) -> tuple[str, OffsetMap]:
-    """What `change` makes of each match of `pattern`, and of the character before it if the match
-    starts with what may join that: all its new characters stand for all its old ones.
+    """What `change` makes of each match, and of the character before it if the match starts with
+    what may join that: all its new characters stand for all its old ones.
     """
     edits = []
     pieces = []
     done = 0
-    for match in pattern.finditer(text):
+    for match in matches:
         start, end = match.span()
         if start > done and match.lastgroup == "joining":
             start -= 1
@@ -395,3 +408,6 @@ _ASTRAL = r"\U00010000-\U0010ffff"
 _JOINING = _span_class(point for point in _JOINING_POINTS if point < 0x10000) + _ASTRAL
 _UNSTABLE = _span_class(point for point in _CHANGES.keys() - _JOINING_POINTS if point < 0x10000)
 _SEGMENT = re.compile(f"(?P<joining>[{_JOINING}])[{_JOINING}]*|[{_UNSTABLE}][{_JOINING}]*")
+_BEGINS_SEGMENT = np.zeros(0x110000, dtype=bool)
+_BEGINS_SEGMENT[[*_JOINING_POINTS, *_CHANGES]] = True
+_BEGINS_SEGMENT[0x10000:] = True
