@@ -266,20 +266,25 @@ def _take_anywhere(page: _Page) -> None:
     """Labels on lines of their own, those with a list under them together with it."""
     kept: list[_Line] = []
     index = 0
+    places = range(len(page.lines) - 1, -1, -1)
+    last_prose = next((place for place in places if _is_prose(page.of(page.lines[place]))), -1)
     while index < len(page.lines):
         line = page.lines[index]
         found = line_furniture(page.of(line), "list", "any")
         index += 1
+        listed = 0
+        if found and found.where == "list":
+            names = found.kind == "contributors"
+            listed = _listed(page, index, names=names)
+            if names and (index <= last_prose or (not listed and index < len(page.lines))):
+                found = None  # المساهمون are shareholders, too
         if found is None:
             kept.append(line)
             continue
-        page.take(found.kind, line.start, line.end)
         page.tell(**found.facts)
-        if found.where == "list":
-            listed = _listed(page, index, names=found.kind == "contributors")
-            for each in page.lines[index : index + listed]:
-                page.take(found.kind, each.start, each.end)
-            index += listed
+        for each in page.lines[index - 1 : index + listed]:
+            page.take(found.kind, each.start, each.end)
+        index += listed
     page.lines = kept
 
 
@@ -291,7 +296,8 @@ def _listed(page: _Page, first: int, *, names: bool) -> int:
     count = 0
     for line in page.lines[first : first + _LISTED_LINES]:
         text = page.of(line)
-        fits = looks_like_person(text) if names else not _is_prose(text)
+        person = looks_like_person(text) and begins_like_person(text)
+        fits = person if names else not _is_prose(text)
         if not fits or _ends_with(text, ".:"):
             break
         count += 1
@@ -376,12 +382,14 @@ def _take_signature(page: _Page) -> None:
 
     In a letter or a list the name stands among others, or comes up in the text.
     """
-    if len(page.lines) < 2 or page.told.get("byline") or read_author(page.author).byline:
+    if len(page.lines) < 2 or page.told.get("byline"):
         return
     line = page.lines[-1]
     text = page.of(line)
     name = text.strip("-–—*• ")
     if not (2 <= _words(name) <= 4 and looks_like_person(name) and begins_like_person(name)):
+        return
+    if read_author(page.author).byline:
         return
     last_name = name.rpartition(" ")[2]
     before = page.of(page.lines[-2])
@@ -402,7 +410,7 @@ def _find_title(page: _Page) -> None:
         text = page.of(line)
         if _is_prose(text):
             return
-        found = line_furniture(text, "head")
+        found = _witnessed(page, line_furniture(text, "head"), line)
         if (found and found.kind in _ABOVE_TITLE) or read_date(text[:_LABEL_CHARACTERS]):
             continue
         if _credit_line(page, text):
@@ -454,7 +462,7 @@ def _take_head(page: _Page) -> None:
     labelled = False  # a line of a document stays, الرقم: أ/1: its date is no publication time
     for line in head:
         text = page.of(line)
-        kinds.append(_head_kind(page, text, more, dated=not labelled))
+        kinds.append(_head_kind(page, line, more, dated=not labelled))
         if not kinds[-1]:
             labelled |= ":" in text
             if _ends_with(text, ":؟-"):
@@ -470,10 +478,11 @@ def _take_head(page: _Page) -> None:
             page.lines.remove(line)
 
 
-def _head_kind(page: _Page, text: str, more: bool, *, dated: bool) -> str:
+def _head_kind(page: _Page, line: _Line, more: bool, *, dated: bool) -> str:
     """The kind of furniture that a line before the text is; empty when it is none."""
+    text = page.of(line)
     under_title = more and bool(page.title)
-    found = line_furniture(text, "head")
+    found = _witnessed(page, line_furniture(text, "head"), line)
     if found and found.kind not in ("caption", "dateline"):
         page.tell(**found.facts)
         return found.kind
@@ -567,7 +576,7 @@ def _take_prefix(page: _Page) -> None:
                 break
         best = Found(credit.kind, "start", line.start, found.end(), credit.facts)
         ended = colon
-    best = best or start_furniture(page.text, line.start, line.end)
+    best = best or _witnessed(page, start_furniture(page.text, line.start, line.end), line)
     if best and best.end < line.end:
         page.take(best.kind, line.start, best.end)
         page.tell(**best.facts)
@@ -577,6 +586,23 @@ def _take_prefix(page: _Page) -> None:
 # Where a dateline at a paragraph's start may end: الرياض - واس: or بيروت (أ ف ب) -
 _MARKS = frozenset(":)/-–—ـ")
 _PREFIX_END = re.compile(r" ?: ?|[)/]? ?[-–—ـ]+ |\) |/ ")
+
+
+def _witnessed(page: _Page, found: Found | None, line: _Line) -> Found | None:
+    """Furniture with a sender that no table knows counts when the page names it once more: as who
+    delivered the text, or under it. Else it may be who speaks: بيروت - الوزير: لن أستقيل.
+    """
+    if found is None or not (sender := found.facts.pop("sender", "")):
+        return found
+    named = re.compile(rf"(?<!\w){re.escape(sender)}(?!\w)")
+    below = page.text[line.end :]
+    labels = [each for each in below.split("\n")[-_HEAD_LINES:] if len(each) <= _LABEL_CHARACTERS]
+    if not (
+        named.search("\n".join((page.source, page.author, *labels)))
+        or page.text.endswith(f"({sender})")
+    ):
+        return None
+    return found._replace(facts=found.facts | {"agency": sender})
 
 
 def _take_standfirst(page: _Page) -> list[_Line]:

@@ -77,7 +77,8 @@ class Credit:
             return True
         if ":" in mark or self.photo:
             return self.known > 0 and self.known + self.guessed > 1 and self.names_sender
-        return self.guessed == 0 and bool(self.agency)
+        # وفا - and وما - are words, too: alone, an agency stands in brackets or before a stroke.
+        return self.guessed == 0 and bool(self.agency) and (self.known > 1 or mark[0] in ")/")
 
 
 _FURNITURE = ("dateline", "agency", "outlet", "byline")  # what a credit is called after, in order
@@ -86,13 +87,15 @@ _FURNITURE = ("dateline", "agency", "outlet", "byline")  # what a credit is call
 # --- Tables -------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=4096)
 def _fold(text: str) -> str:
     return match_text(text)[0]
 
 
 def _folded(names: Iterable[str]) -> list[str]:
     """The match layer of each name, made in one go: `zz` is a word that it leaves alone."""
-    return [name.strip() for name in _fold(" zz ".join(["", *names, ""])).split("zz")[1:-1]]
+    match, _ = match_text(" zz ".join(["", *names, ""]))
+    return [name.strip() for name in match.split("zz")[1:-1]]
 
 
 def _read_credits() -> list[tuple[str, list[str]]]:
@@ -247,6 +250,7 @@ class _Part(NamedTuple):
     by_form: bool = False  # in no table
 
 
+@lru_cache(maxsize=4096)
 def read_author(author: str, source: str = "") -> Credit:
     """Who and where the author of a message names: `الرياض - واس`, `سعاد الشمراني (الرياض)`.
 
@@ -387,7 +391,7 @@ def _guess(parts: list[_Part], index: int, *, place_found: bool) -> Kind:
         return ""
     if _fold(text) in _PLACES or _PLACE_HEAD.match(text):
         return "place"
-    if not place_found and words <= 3 and not (words > 1 and begins_like_person(text)):
+    if not place_found and words <= 3 and not begins_like_person(text):
         others = [part for part in parts if part.text != text]
         after = parts[index + 1] if index + 1 < len(parts) else _Part("")
         if slot or (words == 1 and others and not parts[index].listed):
