@@ -95,7 +95,19 @@ def test_a_dateline_comes_off_the_first_paragraph(prefix: str, kind: str, fact: 
 
 @pytest.mark.parametrize(
     "start",
-    ["وقال الوزير: ", "طهران: ", "رويترز: ", "دمشق - بيروت: ", "في بيروت - أ ف ب: ", "بيروت - "],
+    [
+        "وقال الوزير: ",
+        "طهران: ",
+        "رويترز: ",
+        "دمشق - بيروت: ",
+        "في بيروت - أ ف ب: ",
+        "بيروت - ",
+        "بيروت - الوزير: ",
+        "غزة - عاجل: ",
+        "القاهرة (الكبرى) - ",
+        "وفا - ",
+        "وما - ",
+    ],
 )
 def test_what_may_be_text_stays(start: str):
     """A colon or a dash alone makes no dateline."""
@@ -113,6 +125,7 @@ def test_what_may_be_text_stays(start: str):
         ("\nد ب أ", "د ب أ", ""),
         (" (آب)", "", " (آب)"),
         (" (جدة)", "", " (جدة)"),
+        (" وذلك وفق وكالة الأنباء السعودية (واس).", "", " وذلك وفق وكالة الأنباء السعودية (واس)."),
     ],
 )
 def test_an_agency_comes_off_the_end(end: str, agency: str, left: str):
@@ -346,9 +359,9 @@ PAGES = {
         {"agency": "نخلة", "dateline": "المكلا", "outlet": "بوصلة الموانئ"},
     ),
     "closing lines": (
-        "{title}\nكسلا - نخلة: {text}\nالمساهمون:\nسامر الأحمد\nليلى العلي\n"
+        "{title}\nكسلا - سونا: {text}\nالمساهمون:\nسامر الأحمد\nليلى العلي\n"
         "دفاتر النهار - وكالات\n01 مارس 2025",
-        {"agency": "نخلة", "dateline": "كسلا"},
+        {"agency": "سونا", "dateline": "كسلا"},
     ),
 }
 
@@ -427,6 +440,25 @@ def test_a_name_alone_is_the_author_or_in_the_picture():
     assert kinds(signed) == [("byline", f"- {name}")]
     named = cleaned(f"{FIRST}\nوحضر الأحمد الافتتاح مع عدد من زملائه.\n{name}", TITLE)
     assert not named.display.furniture
+
+
+def test_a_label_that_text_follows_is_no_contributors():
+    """المساهمون are shareholders, too: it is a label under the text, with persons or nothing."""
+    for rest in (f"\n{SECOND}", "\nصندوق الميناء للتقاعد\nشركة النهر للنقل"):
+        article = cleaned(f"{FIRST}\nالمساهمون:{rest}", TITLE)
+        assert not article.display.furniture
+    article = cleaned(f"{FIRST}\nالمساهمون:\nسامر الأحمد\nليلى العلي", TITLE)
+    assert article.display.body.text == FIRST
+
+
+def test_an_unknown_sender_needs_a_witness():
+    """An agency that no table knows is believed when the message or the page's end names it."""
+    start = "المكلا - نخلة: "
+    for end, source in (("", "وكالة نخلة للأنباء"), ("\nالمصدر: نخلة", ""), (" (نخلة)", "")):
+        article = cleaned(f"{start}{FIRST}\n{SECOND}{end}", TITLE, source=source)
+        assert article.display.agency == "نخلة"
+        assert article.display.body.text.startswith(FIRST)
+    assert not cleaned(f"{start}{FIRST}\n{SECOND}", TITLE).display.furniture
 
 
 def test_a_list_that_text_follows_has_one_headline():

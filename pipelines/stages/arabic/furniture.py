@@ -18,6 +18,7 @@ from pipelines.stages.arabic.credits import (
     is_place,
     is_unknown,
     looks_like_person,
+    may_be_credit,
     outlet_of,
 )
 
@@ -27,6 +28,9 @@ _DATA = Path(__file__).parent.parent / "data" / "furniture.tsv"
 _LONGEST_LINE = 200  # characters; no line of furniture is longer
 _LONGEST_START = 90
 _LONGEST_END = 800  # a list of headlines run together
+# Behind these an agency's short name is part of the sentence: ذكرت وكالة الأنباء السعودية (واس).
+_AGENCY_SENTENCE = re.compile(r"(?:وكال[ةه]|الأنباء)(?!\w)[^.!؟?…:\n]*\Z")
+_LONGEST_SENTENCE = 80
 
 
 class Rule(NamedTuple):
@@ -113,10 +117,17 @@ def end_furniture(text: str, start: int, end: int) -> Found | None:
             at = text.find(beginning, start, end)
             while at >= 0:
                 found = rule.pattern.match(text, at, end)
-                if found and (facts := _facts(found)) is not None:
+                facts = _facts(found) if found else None
+                if facts is not None and not _is_said(rule, text, at):
                     return Found(rule.kind, rule.where, at, end, facts)
                 at = text.find(beginning, at + 1, end)
     return None
+
+
+def _is_said(rule: Rule, text: str, at: int) -> bool:
+    """Whether the sentence before speaks of the agency that stands at `at`."""
+    before = max(0, at - _LONGEST_SENTENCE)
+    return rule.kind == "agency" and bool(_AGENCY_SENTENCE.search(text, before, at))
 
 
 def _facts(found: re.Match[str]) -> dict[str, str] | None:
@@ -132,8 +143,10 @@ def _facts(found: re.Match[str]) -> dict[str, str] | None:
         elif name == "place":
             facts["dateline"] = value if is_place(value) else ""
         elif name == "sender":
-            facts["agency"] = value if is_unknown(value) else ""
+            facts["sender"] = value if is_unknown(value) else ""
         elif name == "source":
+            if not may_be_credit(value):
+                return None
             facts |= _sources(value)
             continue
         elif name == "byline":
