@@ -53,6 +53,8 @@ def display_text(raw: str) -> tuple[str, OffsetMap]:
     """
     if not raw:
         return "", OffsetMap.empty()
+    if len(raw) <= _SHORT and _SETTLED.fullmatch(raw):
+        return raw, OffsetMap.identity(len(raw))
     source = _encode(raw)
     codes = _DISPLAY.take(source)
     keep = codes != 0
@@ -77,6 +79,10 @@ def match_text(display: str) -> tuple[str, OffsetMap]:
     """
     if not display:
         return "", OffsetMap.empty()
+    if len(display) <= _SHORT and _PLAIN.fullmatch(display):
+        text = display.translate(_PLAIN_FOLDS)
+        if not formula_spans(text):
+            return text, OffsetMap.identity(len(text))
     codes = _encode(display).copy()
     if _TATWEEL in display:
         for run in _LONE_TATWEEL.finditer(display):
@@ -183,7 +189,8 @@ def _spaced(codes: Codes, offsets: OffsetMap) -> tuple[str, OffsetMap]:
 
 
 def _where(keep: NDArray[np.bool_], codes: Codes, offsets: OffsetMap) -> tuple[Codes, OffsetMap]:
-    return (codes, offsets) if keep.all() else (codes[keep], offsets.where(keep))
+    kept = codes[keep]
+    return (codes, offsets) if len(kept) == len(codes) else (kept, offsets.where(keep))
 
 
 def _segments(text: str, codes: Codes) -> Iterator[re.Match[str]]:
@@ -408,6 +415,14 @@ _ASTRAL = r"\U00010000-\U0010ffff"
 _JOINING = _span_class(point for point in _JOINING_POINTS if point < 0x10000) + _ASTRAL
 _UNSTABLE = _span_class(point for point in _CHANGES.keys() - _JOINING_POINTS if point < 0x10000)
 _SEGMENT = re.compile(f"(?P<joining>[{_JOINING}])[{_JOINING}]*|[{_UNSTABLE}][{_JOINING}]*")
+# The short way, for most names and titles: words of characters that the display layer keeps, and
+# words of letters that the match layer folds one to one.
+_SHORT = 120  # characters; an array takes longer to set up
+_LETTERS = "\u0621-\u063a\u0641-\u064a"
+_KEPT = f"[!-~«»،؛؟“”…{_LETTERS}]+"
+_SETTLED = re.compile(f"{_KEPT}(?: {_KEPT})*")
+_PLAIN = re.compile(f"[{_LETTERS}]+(?: [{_LETTERS}]+)*")
+_PLAIN_FOLDS = {point: chr(_MATCH[point]) for point in range(0x0621, 0x064B) if point != 0x0640}
 _BEGINS_SEGMENT = np.zeros(0x110000, dtype=bool)
 _BEGINS_SEGMENT[[*_JOINING_POINTS, *_CHANGES]] = True
 _BEGINS_SEGMENT[0x10000:] = True
