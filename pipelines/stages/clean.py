@@ -9,12 +9,12 @@ from dataclasses import replace
 from datetime import tzinfo
 
 from pipelines.offsets import OffsetMap
-from pipelines.records import Article, Display, Time
+from pipelines.records import Article, Display, RawField, Time
 from pipelines.stages.arabic.cues import cues_of
 from pipelines.stages.arabic.dates import read_date
 from pipelines.stages.arabic.language import language_of
 from pipelines.stages.arabic.layers import display_text
-from pipelines.stages.markup import Span, visible_text, with_markup
+from pipelines.stages.markup import Span, Visible, visible_text, with_markup
 from pipelines.stages.parts import one_line, parts
 from pipelines.stages.times import OutletZones, in_zone, zone_of
 
@@ -27,13 +27,23 @@ def clean(article: Article, outlet_zones: OutletZones | None = None) -> Article:
     Arabic furniture rules are for Arabic; in other languages the parts are title and body, and
     only repeated titles go.
     """
-    title_text, title_offsets, title_markup = _displayed(article.raw_title)
+    title_text, title_offsets, in_title = _displayed(article.raw_title)
     title = one_line(title_text, title_offsets, "raw_title")
-    text, offsets, markup = _displayed(article.raw_body)
+    text, offsets, in_body = _displayed(article.raw_body)
     language = language_of(f"{title.text}\n{text}")
     found = parts(
-        title, text, offsets, arabic=language == "ar", author=article.author, source=article.source
+        title,
+        text,
+        offsets,
+        arabic=language == "ar",
+        author=article.author,
+        source=article.source,
+        captions=in_body.captions,
     )
+    markup: dict[RawField, Sequence[Span]] = {
+        "raw_title": in_title.markup,
+        "raw_body": in_body.markup,
+    }
     zone = zone_of(outlet_zones or {}, article.source, found.told.get("outlet", ""))
     fetched = in_zone(article.fetched, zone)
     return replace(
@@ -44,7 +54,7 @@ def clean(article: Article, outlet_zones: OutletZones | None = None) -> Article:
             title=found.title,
             standfirst=found.standfirst,
             body=found.body,
-            furniture=with_markup(found.furniture, {"raw_title": title_markup, "raw_body": markup}),
+            furniture=with_markup(found.furniture, markup),
             outlet=found.told.get("outlet", ""),
             byline=found.told.get("byline", ""),
             agency=found.told.get("agency", ""),
@@ -68,10 +78,10 @@ def _published(own: Time, printed: Time | None, fetched: Time, zone: tzinfo | No
     return own if own.text else printed or own
 
 
-def _displayed(raw: str) -> tuple[str, OffsetMap, Sequence[Span]]:
-    """The display layer of what a reader of `raw` sees, the way back, and where markup stood."""
+def _displayed(raw: str) -> tuple[str, OffsetMap, Visible]:
+    """The display layer of what a reader of `raw` sees, the way back, and what markup there was."""
     visible = visible_text(raw)
     text, offsets = display_text(visible.text)
     if visible.offsets is not None:
         offsets = offsets.then(visible.offsets)
-    return text, offsets, visible.markup
+    return text, offsets, visible

@@ -85,13 +85,14 @@ class Visible(NamedTuple):
     """What a reader sees: `offsets` lead to the raw text, None when the text is the raw text.
 
     `markup` are the raw spans of tags, comments and the like, in order; a span of a script or
-    style includes its content. Characters put in for a tag lead to the whole tag, those of a
-    resolved reference to the whole reference.
+    style includes its content. `captions` are those of what figcaption elements hold. Characters
+    put in for a tag lead to the whole tag, those of a resolved reference to the whole reference.
     """
 
     text: str
     offsets: OffsetMap | None = None
     markup: Sequence[Span] = ()
+    captions: Sequence[Span] = ()
 
 
 def visible_text(raw: str) -> Visible:
@@ -125,7 +126,7 @@ def visible_text(raw: str) -> Visible:
         text = _WRAP.sub(lambda run: run[0] if run["more"] else " " * len(run[0]), text)
     elif markup:  # a page's own line end behind <br> is no second one
         text = _BESIDE_BREAK.sub(lambda end: " " * len(end[0]), text)
-    return Visible(text, OffsetMap.of_edits(len(raw), edits), markup)
+    return Visible(text, OffsetMap.of_edits(len(raw), edits), markup, tokens.captions)
 
 
 def with_markup(
@@ -168,6 +169,8 @@ class _Tokens:
         self._unclosed: set[str] = set()
         self._tried: set[int] = set()
         self._in_cdata = False
+        self._caption = 0  # where the content of the open figcaption begins
+        self.captions: list[Span] = []
         self.preformatted = False
         self.wrapping = False
 
@@ -186,8 +189,12 @@ class _Tokens:
             return start, ""
         if self._text[start + 1] == "/":
             self.preformatted &= name != "pre"
+            if name == "figcaption" and self._caption:
+                self.captions.append((self._caption, start))
+                self._caption = 0
         else:
             self.preformatted |= name == "pre"
+            self._caption = end if name == "figcaption" else self._caption
             self.wrapping |= name in _WRAPPING
             if name in _CLOSING and self._text[end - 2] != "/":
                 end = self._past(name, _CLOSING[name], end) or end

@@ -5,7 +5,8 @@ around them, named and listed with its raw offsets.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import unescape
 
@@ -43,6 +44,7 @@ _TITLE_WORDS = 20
 _OUTLET_CHARACTERS = 25
 _CREDIT_WORDS = 13
 _CAPTION_WORDS = 30
+_MARKED_CAPTION_WORDS = 60  # where markup says that it is one
 _STANDFIRST_WORDS = range(12, 101)
 _PREFIX_CHARACTERS = 90
 _LABEL_CHARACTERS = 80  # no date and no credit on a line of its own is longer
@@ -74,15 +76,18 @@ def parts(
     arabic: bool,
     author: str = "",
     source: str = "",
+    captions: Sequence[tuple[int, int]] = (),
 ) -> Parts:
     """The parts of a body in the display layer, `offsets` leading to the raw body.
 
     `title` is the one that the message gave, or empty: then it is looked for in the first lines.
     Furniture rules are for Arabic; in other languages only repeated titles go. `author` is the
     message's, which often is a credit such as `الرياض - واس`: it is read, and believed where the
-    text says nothing. `source` is who delivered the message.
+    text says nothing. `source` is who delivered the message. `captions` are the raw spans that
+    markup calls so.
     """
     page = _Page(text, offsets, title.text, author, source)
+    _take_captions(page, captions)
     if arabic:
         _take_furniture(page)
         page.tell(**read_author(author, source).facts)
@@ -228,6 +233,24 @@ def _passage(
     if not maps:
         return Passage("", name)
     return Passage("".join(texts), name, OffsetMap.joined(maps) if maps[1:] else maps[0])
+
+
+def _take_captions(page: _Page, captions: Sequence[tuple[int, int]]) -> None:
+    """The lines that markup calls captions; one as long as a paragraph is none."""
+    if not captions:
+        return
+    starts = [start for start, _ in captions]
+    kept: list[_Line] = []
+    for line in page.lines:
+        start, end = page.offsets.span(line.start, line.end)
+        place = bisect_right(starts, start) - 1
+        text = page.of(line)
+        if place >= 0 and end <= captions[place][1] and _words(text) <= _MARKED_CAPTION_WORDS:
+            page.captions.append(text)
+            page.take("caption", line.start, line.end)
+        else:
+            kept.append(line)
+    page.lines = kept
 
 
 # --- The parts ----------------------------------------------------------------------------------

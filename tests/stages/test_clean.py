@@ -396,6 +396,25 @@ def test_what_the_text_says_wins_over_the_author():
     assert not bare.display.furniture
 
 
+def test_what_markup_calls_a_caption_is_one():
+    """A figcaption is a caption anywhere and in any language; one as long as a paragraph, or left
+    open, is text.
+    """
+    caption = "الجسر الجديد <i>عند افتتاحه</i> &ndash; رويترز"
+    figure = f"<figure><img src=x.jpg><figcaption>\n {caption}</figcaption></figure>"
+    article = cleaned(f"<p>{FIRST}</p>{figure}<p>{SECOND}</p>", TITLE)
+    assert article.display.captions == ("الجسر الجديد عند افتتاحه – رويترز",)
+    assert [kind for kind, _ in kinds(article) if kind != "markup"] == ["caption"]
+    assert article.display.body.text == f"{FIRST}\n\n{SECOND}"
+    assert article.display.agency == ""
+    check_trace(article)
+    english = cleaned("<p>The bridge is open.</p><figcaption>The new bridge</figcaption>")
+    assert english.display.captions == ("The new bridge",)
+    for start, end in (("<figcaption>", ""), ("", "</figcaption>")):
+        assert not cleaned(f"{FIRST}{start}{TITLE}{end}<p>{SECOND}", TITLE).display.captions
+    assert not cleaned(f"<figcaption>{FIRST * 4}</figcaption><p>{SECOND}", TITLE).display.captions
+
+
 def test_a_photos_credit_is_not_the_texts():
     """An agency behind a caption, or one that prose quotes, did not send the text."""
     for start, end in (
@@ -499,7 +518,14 @@ LINES = [
 LINES += [rule.example for rule in RULES] + ["الجسر الجديد عند افتتاحه (فرانس برس)", "\u00a0"]
 
 TAGS = ["<b>", "</b>", "<!-- <p> -->", "<a href='?a>b&amp;c'>", "</a>", "<script>'<p>'</script>"]
-BLOCKS = [("<p>", "</p>\n"), ("<div class=x>", "</div>"), ("", "<br/>"), ("<td>", ""), ("", "\n")]
+BLOCKS = [
+    ("<p>", "</p>\n"),
+    ("<figcaption>", "</figcaption>"),
+    ("<div class=x>", "</div>"),
+    ("", "<br/>"),
+    ("<td>", ""),
+    ("", "\n"),
+]
 
 
 def raw_spans(passage: Passage) -> list[tuple[int, int, str]]:
@@ -529,7 +555,7 @@ def check_trace(article: Article) -> None:
         for at in range(item.start, item.end):
             seen[item.field][at] = 1 + (seen[item.field][at] if item.kind != "markup" else 0)
     for name, counts in seen.items():
-        text, offsets, markup = visible_text(getattr(article, name))
+        text, offsets, markup, _ = visible_text(getattr(article, name))
         assert all(set(counts[start:end]) == {1} for start, end in markup)
         for at, character in enumerate(text):
             start, end = offsets.span(at, at + 1) if offsets is not None else (at, at + 1)
