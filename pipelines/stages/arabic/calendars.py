@@ -4,6 +4,7 @@ around them, and the day that a date of either calendar is.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Literal
@@ -24,23 +25,36 @@ HIJRI_YEARS = range(1343, 1501)
 _DAY = timedelta(days=1)
 
 
-def _read() -> dict[str, list[tuple[str, str]]]:
-    """The table by kind: each spelling in the match layer with its value."""
-    table: dict[str, list[tuple[str, str]]] = {}
+def _rows() -> Iterator[tuple[str, str, str]]:
+    """The table's kinds, values and spellings."""
     for line in _DATA.read_text(encoding="utf-8").splitlines():
         if not line.startswith("#"):
             kind, value, spellings = line.split("\t")
-            names = (match_text(spelling)[0] for spelling in spellings.split("|"))
-            table.setdefault(kind, []).extend((name, value) for name in names)
-    return table
+            for spelling in spellings.split("|"):
+                yield kind, value, spelling
 
 
-_TABLE = _read()
+_ROWS = tuple(_rows())
+_TABLE: dict[
+    str, list[tuple[str, str]]
+] = {}  # by kind: each spelling in the match layer, its value
+for _kind, _value, _spelling in _ROWS:
+    _TABLE.setdefault(_kind, []).append((match_text(_spelling)[0], _value))
 # Each by its name in the match layer.
 MONTHS = {name: int(number) for name, number in _TABLE["month"]}
 HIJRI_MONTHS = {name: int(number) for name, number in _TABLE["hijri"]}
 WEEKDAYS = {name: int(number) for name, number in _TABLE["weekday"]}  # 0: Monday
 ZONES = dict(_TABLE["zone"])
+# What a date may consist of beside numbers, as the table spells it, the longest first.
+DATE_SPELLINGS = sorted(
+    {
+        spelling
+        for kind, value, spelling in _ROWS
+        if kind in ("month", "hijri", "weekday") or value in ("year-mark", "same-day")
+    },
+    key=len,
+    reverse=True,
+)
 
 
 def words(use: str, *leads: str) -> frozenset[str]:

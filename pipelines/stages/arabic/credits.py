@@ -14,6 +14,7 @@ from html import unescape
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from pipelines.stages.arabic.calendars import DATE_SPELLINGS
 from pipelines.stages.arabic.layers import display_text, match_text
 
 _DATA = Path(__file__).parent.parent / "data"
@@ -122,9 +123,8 @@ def _read_places() -> dict[str, bool]:
     return dict(zip(_folded(names), names.values(), strict=True))
 
 
-_ROWS = _read_credits()
 _NAMES: dict[str, dict[str, str]] = {}  # by spelling: canonical names by their kinds
-for _kind, _names in _ROWS:
+for _kind, _names in (*_read_credits(), ("date", DATE_SPELLINGS)):
     for _spelling in _folded(_names):
         _NAMES.setdefault(_spelling, {}).setdefault(_kind, _names[0])
 _PLACES = _read_places()
@@ -231,9 +231,7 @@ _QUOTES = str.maketrans("", "", '«»"“”„{}')
 _PART_END = re.compile(
     r"((?:\s*(?:[-–—|/:()\[\]،,؛;+_]|ـ+(?=\s|$)|(?<!\w)ـ+|(?<=\s)من(?=\s)))+\s*)"
 )
-_DATE_WORD = "|".join(
-    sorted((n for kind, names in _ROWS if kind == "date" for n in names), key=len, reverse=True)
-)
+_DATE_WORD = "|".join(DATE_SPELLINGS)
 _DATE = re.compile(
     rf"(?:(?<!\w)في )?(?<!\w)(?:\d[\d/.]*|أول(?= (?:{_DATE_WORD})(?!\w)))"
     rf"(?:[\s/]*(?:\d[\d/.]*|(?:{_DATE_WORD})(?!\w)))*"

@@ -68,7 +68,7 @@ _BEFORE_ORDINAL = frozenset({"اليوم", "الموافق", *WEEKDAYS})
 _YEAR_WORDS, _YEAR_MARKS = words("year"), words("year-mark")
 # What a month's name may go on with.
 _AFTER_MONTH = frozenset({*_YEAR_WORDS, *_YEARS, *DIRECTIONS, "من", "ما", "بعد", "قبل"})
-_SAME_DAY = frozenset(("الموافق", "والموافق"))
+_SAME_DAY = words("same-day")
 _AT_DATE = frozenset(("تاريخ", "بتاريخ"))
 # 2-0 is a score (صفر is zero, too), رجب and محرم are names of men.
 _AMBIGUOUS_MONTHS = frozenset(("صفر", "محرم", "رجب"))
