@@ -15,6 +15,12 @@ Headers = tuple[tuple[str, bytes | None], ...]
 Verdict = Literal["new", "update", "revision", "correction", "retraction", "part_of", "duplicate"]
 EntityType = Literal["PER", "LOC", "ORG", "MISC"]
 RawField = Literal["raw_title", "raw_body"]
+# What the schema's doc of furniture.kind explains.
+FurnitureKind = Literal[
+    "title-repeat", "byline", "dateline", "agency", "outlet", "source", "desk", "contributors",
+    "date", "caption", "photo-credit", "roundup", "breadcrumb", "share", "follow", "counter",
+    "contact", "more", "link-back", "related", "tags", "copyright", "end-mark", "markup",
+]  # fmt: skip
 
 
 class StageError(Exception):
@@ -98,7 +104,7 @@ class Passage:
 class Furniture:
     """A raw span that is not part of the article's text: `end` is exclusive, in code points."""
 
-    kind: str
+    kind: FurnitureKind
     field: RawField
     start: int
     end: int

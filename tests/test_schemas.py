@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from io import BytesIO
-from typing import Any
+from typing import Any, get_args
 
 import fastavro
 import pytest
 from fastavro.schema import expand_schema, parse_schema
 
 from pipelines import schemas
+from pipelines.records import FurnitureKind
+from pipelines.stages.arabic.furniture import RULES
 
 KINDS = (
     schemas.RAW,
@@ -141,3 +144,12 @@ def test_a_later_reader_can_follow(kind):
     assert record["later"] is None
     assert old["fields"][0]["name"] not in record
     assert len(record) == len(old["fields"])
+
+
+def test_every_kind_of_furniture_is_explained():
+    """The kinds of the code, those of the table among them, are the ones that the schema names."""
+    doc = dict(fields(schemas.ARTICLES))["Furniture.kind"]["doc"]
+    listed = re.sub(r"\([^)]*\)", "", doc.removeprefix("What it is: ").partition(". ")[0])
+    kinds = set(get_args(FurnitureKind))
+    assert {kind.strip() for kind in re.split("[;,]", listed)} == kinds
+    assert {rule.kind for rule in RULES} <= kinds

@@ -13,7 +13,7 @@ from html import unescape
 import numpy as np
 
 from pipelines.offsets import OffsetMap
-from pipelines.records import Furniture, Passage, RawField, Time
+from pipelines.records import Furniture, FurnitureKind, Passage, RawField, Time
 from pipelines.stages.arabic.credits import (
     Credit,
     agency_of,
@@ -155,10 +155,10 @@ class _Page:
         credit = read_author(self.author, self.source)
         return credit if credit.facts else None
 
-    def take(self, kind: str, start: int, end: int) -> None:
+    def take(self, kind: FurnitureKind, start: int, end: int) -> None:
         self.furniture.append(Furniture(kind, "raw_body", *self.offsets.span(start, end)))
 
-    def take_last(self, kind: str) -> None:
+    def take_last(self, kind: FurnitureKind) -> None:
         line = self.lines.pop()
         self.take(kind, line.start, line.end)
 
@@ -481,7 +481,7 @@ def _take_head(page: _Page) -> None:
             break
         head.append(line)
     more = len(head) < len(page.lines)
-    kinds: list[str] = []
+    kinds: list[FurnitureKind | None] = []
     labelled = False  # a line of a document stays, الرقم: أ/1: its date is no publication time
     for line in head:
         text = page.of(line)
@@ -501,8 +501,8 @@ def _take_head(page: _Page) -> None:
             page.lines.remove(line)
 
 
-def _head_kind(page: _Page, line: _Line, more: bool, *, dated: bool) -> str:
-    """The kind of furniture that a line before the text is; empty when it is none."""
+def _head_kind(page: _Page, line: _Line, more: bool, *, dated: bool) -> FurnitureKind | None:
+    """The kind of furniture that a line before the text is; None when it is none."""
     text = page.of(line)
     under_title = more and bool(page.title)
     found = _witnessed(page, line_furniture(text, "head"), line)
@@ -516,7 +516,7 @@ def _head_kind(page: _Page, line: _Line, more: bool, *, dated: bool) -> str:
     sure = credit and (credit.photo or not credit.guessed or begins_like_person(credit.byline))
     if found and found.kind == "caption" and not sure:
         if not under_title or _words(text) > _CAPTION_WORDS:
-            return ""
+            return None
         page.captions.append(text)
         return found.kind
     if credit:
@@ -525,7 +525,7 @@ def _head_kind(page: _Page, line: _Line, more: bool, *, dated: bool) -> str:
     if found and under_title:
         page.tell(**found.facts)
         return found.kind
-    return ""
+    return None
 
 
 def _date_of(text: str) -> Time | None:
@@ -551,16 +551,16 @@ def _credit_line(page: _Page, text: str) -> Credit | None:
     return credit if credit and credit.is_line(colon=name != text) else None
 
 
-def _name_kind(page: _Page, line: _Line, *, beside: bool) -> str:
+def _name_kind(page: _Page, line: _Line, *, beside: bool) -> FurnitureKind | None:
     """What a person's name alone on a line is: the text's author beside other furniture; else,
     above the text, who is in the picture if the text names them again, and the author if not.
     """
     text = page.of(line)
     if not (2 <= _words(text) <= 4 and looks_like_person(text) and begins_like_person(text)):
-        return ""
+        return None
     if not beside:
         if line is not page.lines[0]:
-            return ""
+            return None
         if page.title.startswith(text):  # أحمد السالم: رأيه
             page.tell(byline=text)
             return "byline"

@@ -14,6 +14,7 @@ from html import unescape
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from pipelines.records import FurnitureKind
 from pipelines.stages.arabic.calendars import DATE_SPELLINGS
 from pipelines.stages.arabic.layers import display_text, match_text
 
@@ -42,7 +43,7 @@ class Credit:
     unread: int = 0
 
     @property
-    def kind(self) -> str:
+    def kind(self) -> FurnitureKind:
         """The kind of furniture that a line with this credit is."""
         return next((kind for kind in _FURNITURE if getattr(self, kind)), "desk")
 
@@ -82,7 +83,8 @@ class Credit:
         return self.guessed == 0 and bool(self.agency) and (self.known > 1 or mark[0] in ")/")
 
 
-_FURNITURE = ("dateline", "agency", "outlet", "byline")  # what a credit is called after, in order
+# What a credit is called after, in order.
+_FURNITURE: tuple[FurnitureKind, ...] = ("dateline", "agency", "outlet", "byline")
 
 
 # --- Tables -------------------------------------------------------------------------------------

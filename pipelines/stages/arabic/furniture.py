@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal, NamedTuple, cast
 
+from pipelines.records import FurnitureKind
 from pipelines.stages.arabic.credits import (
     agency_of,
     begins_like_person,
@@ -36,7 +37,7 @@ _LONGEST_SENTENCE = 80
 class Rule(NamedTuple):
     """A row of the table, which says how to read it."""
 
-    kind: str
+    kind: FurnitureKind
     where: Where
     begins: tuple[str, ...]
     pattern: re.Pattern[str]
@@ -46,7 +47,7 @@ class Rule(NamedTuple):
 class Found(NamedTuple):
     """Furniture of a kind at `[start, end)` of the text, and the facts that it tells."""
 
-    kind: str
+    kind: FurnitureKind
     where: Where
     start: int
     end: int
@@ -61,7 +62,7 @@ def _read_rules() -> tuple[Rule, ...]:
         next(rows)
         return tuple(
             Rule(
-                kind,
+                cast(FurnitureKind, kind),
                 cast(Where, where),
                 tuple(begins.split()),
                 re.compile(rf"(?:{pattern})\Z" if where == "end" else pattern),
