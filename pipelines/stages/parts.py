@@ -218,6 +218,9 @@ def _passage(
     text: str, offsets: OffsetMap, lines: list[_Line], separator: str, name: RawField
 ) -> Passage:
     """The lines joined; a separator stands for the first raw character between its neighbours."""
+    if len(lines) == 1 and lines[0].stop is None:
+        start, end = lines[0].start, lines[0].end
+        return Passage(text[start:end], name, offsets.slice(start, end))
     texts: list[str] = []
     maps: list[OffsetMap] = []
     for line in lines:
