@@ -13,7 +13,7 @@ from pipelines.records import Article, Display, RawField, Time
 from pipelines.stages.arabic.cues import cues_of
 from pipelines.stages.arabic.dates import read_date
 from pipelines.stages.arabic.language import language_of
-from pipelines.stages.arabic.layers import display_text
+from pipelines.stages.arabic.layers import display_text, refuse_piles
 from pipelines.stages.markup import Span, Visible, visible_text, with_markup
 from pipelines.stages.parts import one_line, parts
 from pipelines.stages.times import OutletZones, in_zone, zone_of
@@ -25,11 +25,12 @@ def clean(article: Article, outlet_zones: OutletZones | None = None) -> Article:
     Times without a zone are what the outlet's clocks showed, by `outlet_zones`; else UTC.
 
     Arabic furniture rules are for Arabic; in other languages the parts are title and body, and
-    only repeated titles go.
+    only repeated titles and what markup calls a caption go. Raises StageError `marks` for HTML
+    that holds hundreds of combining marks on one letter.
     """
-    title_text, title_offsets, in_title = _displayed(article.raw_title)
+    title_text, title_offsets, in_title = _displayed("title", article.raw_title)
     title = one_line(title_text, title_offsets, "raw_title")
-    text, offsets, in_body = _displayed(article.raw_body)
+    text, offsets, in_body = _displayed("body", article.raw_body)
     language = language_of(f"{title.text}\n{text}")
     found = parts(
         title,
@@ -78,9 +79,11 @@ def _published(own: Time, printed: Time | None, fetched: Time, zone: tzinfo | No
     return own if own.text else printed or own
 
 
-def _displayed(raw: str) -> tuple[str, OffsetMap, Visible]:
+def _displayed(name: str, raw: str) -> tuple[str, OffsetMap, Visible]:
     """The display layer of what a reader of `raw` sees, the way back, and what markup there was."""
     visible = visible_text(raw)
+    if visible.offsets is not None:  # decode has looked at raw text alone
+        refuse_piles(name, visible.text)
     text, offsets = display_text(visible.text)
     if visible.offsets is not None:
         offsets = offsets.then(visible.offsets)

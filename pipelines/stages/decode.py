@@ -13,9 +13,9 @@ from io import BytesIO
 from typing import Any
 
 import fastavro
-import regex
 
 from pipelines.records import Article, RawMessage, StageError, Time
+from pipelines.stages.arabic.layers import refuse_piles
 from pipelines.stages.times import parse_time
 from pipelines.stages.urls import canonical_url
 
@@ -48,13 +48,6 @@ FIELD_NAMES: Mapping[str, tuple[str, ...]] = {
 }
 # Levels of JSON. The parser's own limit differs between versions of Python: about 1,000 to 10,000.
 _DEEPEST = 100
-# Sorting a run of combining marks, as NFC does, takes quadratic time: 50 s for 200,000 of them.
-# Unicode's Stream-Safe Text Format (UAX #15) has 30 at most; what Clean takes out or turns into a
-# mark (invisible characters, tatweel, isolated forms) must not join two runs.
-_MARKS = 500
-_PILED = r"[[\p{M}\p{C}\u0640\uFC5E-\uFC63\uFE70-\uFE7F]--\s]"
-_ANY_PILED = regex.compile(f"(?V1){_PILED}")
-_PILE = regex.compile(rf"(?V1)\p{{M}}{_PILED}{{{_MARKS - 1}}}")
 # The parts that later stages fill: to make them anew takes longer than all else in an article.
 _BLANK = Article("")
 _CONFLUENT_MAGIC = 0
@@ -84,7 +77,7 @@ def decode(raw: RawMessage, schema_by_id: SchemaLookup, *, max_bytes: int = MAX_
     for name in kept:
         _refuse_unwritable("a field's name", name)
     for name, text in taken.items():
-        _refuse_piles(name, text)
+        refuse_piles(name, text)
 
     title, body = taken.get("title", ""), taken.get("body", "")
     if not _says_something(title) and not _says_something(body):
@@ -246,15 +239,6 @@ def _refuse_unwritable(name: str, text: str) -> None:
             raise StageError(
                 "surrogate", f"{name} has half of a surrogate pair at {error.start}"
             ) from None
-
-
-def _refuse_piles(name: str, text: str) -> None:
-    """Refuses what would take minutes to normalize."""
-    # A pile covers one of the characters that stand as far apart as it is long.
-    if _ANY_PILED.search(text[::_MARKS]) and (pile := _PILE.search(text)):
-        raise StageError(
-            "marks", f"{name} has {_MARKS} combining marks or more on one letter, at {pile.start()}"
-        )
 
 
 def _says_something(text: str) -> bool:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.records import Article, Passage, Time
+from pipelines.records import Article, Passage, StageError, Time
 from pipelines.stages.arabic.furniture import RULES
 from pipelines.stages.arabic.layers import display_text
 from pipelines.stages.clean import clean
@@ -394,6 +394,15 @@ def test_what_the_text_says_wins_over_the_author():
     bare = cleaned(f"{FIRST}\n{SECOND}", TITLE, author="المدينة - جدة", source="صحيفة المدينة")
     assert facts(bare) == {"dateline": "جدة", "outlet": "المدينة"}
     assert not bare.display.furniture
+
+
+@pytest.mark.parametrize("pile", ["&#1614;&#1611;" * 300, "\u064e<b>\u064b</b>" * 300])
+def test_html_hides_no_pile_of_marks(pile: str):
+    """Hundreds of marks on one letter are refused, too, where references or tags part them."""
+    for title, body in ((f"ب{pile}", FIRST), (TITLE, f"{FIRST}ب{pile}")):
+        with pytest.raises(StageError) as error:
+            cleaned(body, title)
+        assert error.value.reason == "marks"
 
 
 def test_what_markup_calls_a_caption_is_one():

@@ -12,9 +12,11 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
+import regex
 from numpy.typing import NDArray
 
 from pipelines.offsets import OffsetMap
+from pipelines.records import StageError
 from pipelines.stages.arabic.formulas import formula_spans
 
 PROFILE = "ar-news/1"
@@ -40,6 +42,13 @@ _LETTER_FOLDS = {
     "ء": "ؤئٴ",
 }
 # A space is no part of these: U+FE70 "isolated fathatan" is a mark on the letter before it.
+# Sorting a run of combining marks, as NFC does, takes quadratic time: 50 s for 200,000 of them.
+# Unicode's Stream-Safe Text Format (UAX #15) has 30 at most; what the display layer takes out or
+# turns into a mark (invisible characters, tatweel, isolated forms) must not join two runs.
+_PILE_SIZE = 500
+_PILED = r"[[\p{M}\p{C}\u0640\uFC5E-\uFC63\uFE70-\uFE7F]--\s]"
+_ANY_PILED = regex.compile(f"(?V1){_PILED}")
+_PILE = regex.compile(rf"(?V1)\p{{M}}{_PILED}{{{_PILE_SIZE - 1}}}")
 _FORM_RANGES = ((0xFB50, 0xFDEF), (0xFDF0, 0xFDF9), (0xFDFC, 0xFDFC), (0xFE70, 0xFEFC))
 
 
@@ -93,6 +102,16 @@ def match_text(display: str) -> tuple[str, OffsetMap]:
     while spans := formula_spans(text):  # what a formula stood inside of may be another
         text, offsets = _without(spans, text, offsets)
     return text, offsets
+
+
+def refuse_piles(name: str, text: str) -> None:
+    """Raises StageError `marks` for a text, called `name`, that would take minutes to normalize."""
+    # A pile covers one of the characters that stand as far apart as it is long.
+    if _ANY_PILED.search(text[::_PILE_SIZE]) and (pile := _PILE.search(text)):
+        at, size = pile.start(), _PILE_SIZE
+        raise StageError(
+            "marks", f"{name} has {size} combining marks or more on one letter, at {at}"
+        )
 
 
 def foreign_match_text(display: str) -> tuple[str, OffsetMap]:
