@@ -1,0 +1,392 @@
+"""What `khabar explain` and `khabar story` print: for people (`…_text`), for programs
+(`…_object`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from itertools import groupby, zip_longest
+from typing import Any, NamedTuple
+
+from pipelines.explain import Explanation, Marked, Story, Text, record_of, repeats
+from pipelines.kafka.tail import Tailed
+from pipelines.show import as_object
+from pipelines.terminal import columns, isolated, pieces, plain
+
+_INDENT = "  "
+_SEPARATOR = " · "
+_BETWEEN = " │ "
+# Columns of a terminal below which two texts stand one under the other.
+_NARROW = 60
+_SEQUENCE, _VERDICT = 6, 11
+# Sources that are named of the articles that were held back together.
+_SOURCES = 4
+# Decisions that are listed; the rest is counted, and in --json.
+_LISTED = 20
+_VERDICTS = {
+    "new": "published: it opens a story",
+    "duplicate": "held back: it says what another article said before",
+    "update": "published: its story with something new",
+    "revision": "published: a new version of an article that was out before",
+    "correction": "published: it corrects its story",
+    "retraction": "published: it takes its story back",
+    "part_of": "published: one of the two texts is a part of the other",
+}
+# Numbers in a record that are no measure of how it stands to another.
+_NO_SCORES = frozenset({"published_at_confidence"})
+
+
+class _Style(NamedTuple):
+    """How a stretch is marked: on a terminal by its colour, elsewhere by signs around it."""
+
+    on: str
+    off: str
+    is_colour: bool
+
+
+def _styles(colour: bool) -> tuple[_Style, _Style]:
+    """For what the other text does not have: in the article, and in what it was held against."""
+    if colour:
+        return _Style("\x1b[1;32m", "\x1b[0m", True), _Style("\x1b[1;31m", "\x1b[0m", True)
+    return _Style("[+", "+]", False), _Style("[-", "-]", False)
+
+
+def explanation_text(found: Explanation, read: int, width: int, colour: bool) -> str:
+    """The explanation in lines of about `width` columns."""
+    record = record_of(found.decided)
+    lines = [
+        *_about(record, width),
+        _times(found.decided),
+        f"article {record['article_id']}, revision {record['revision']}",
+        "",
+        _strong(_verdict(record), colour),
+        *_scores(record),
+        f"story {plain(record['story_id'], 60)}",
+        *_related(record, width),
+    ]
+    if found.against is not None:
+        other = record_of(found.against)
+        which = "itself" if _is_itself(record) else other["article_id"]
+        lines += [
+            "",
+            f"held against {which}, revision {other['revision']}, {plain(other['verdict'], 12)}:",
+            *(f"{_INDENT}{line}" for line in _about(other, width - len(_INDENT))),
+            f"{_INDENT}{_times(found.against)}",
+        ]
+    elif record["matched"]:
+        lines += ["", f"held against {record['matched']}, of which no decision is left"]
+    lines += _texts(found, width, colour)
+    lines += _others(found)
+    return "\n".join([*lines, "", _read(read)])
+
+
+def explanation_object(found: Explanation, read: int) -> dict[str, Any]:
+    """The explanation as an object; decisions are objects as `khabar tail --json` writes them."""
+    return {
+        "article_id": record_of(found.decided)["article_id"],
+        "decision": as_object(found.decided),
+        "text": _text_object(found.text, found.marked),
+        "against": None if found.against is None else as_object(found.against),
+        "against_text": found.against_text
+        and _text_object(found.against_text, found.against_marked),
+        "decisions": [as_object(each) for each in found.decisions],
+        "read": read,
+    }
+
+
+def story_text(story: Story, read: int, width: int, colour: bool, everything: bool) -> str:
+    """The story's life in lines of about `width` columns; `everything` unfolds the duplicates."""
+    records = [record_of(each) for each in story.decisions]
+    published = [record for record in records if record["verdict"] != "duplicate"]
+    articles = {record["article_id"] for record in records}
+    sources = {record["source"] for record in records}
+    lines = [
+        f"story {story.story_id}",
+        isolated((published or records)[0]["title"] or "(no title)", width),
+        f"{_count(len(articles), 'article')} of {_count(len(sources), 'source')}, "
+        f"{len(published)} published, {len(records) - len(published)} held back; "
+        f"{min(map(_when, records))} to {max(map(_when, records))}",
+        "",
+    ]
+    for is_folded, group in groupby(
+        story.decisions,
+        lambda each: record_of(each)["verdict"] == "duplicate" and not everything,
+    ):
+        if is_folded:
+            lines.append(_folded([record_of(each) for each in group], width))
+            continue
+        for message in group:
+            record = record_of(message)
+            lines += _in_life(record, story.news.get(record["sequence"]), width, colour)
+    if not any(record["article_id"] == story.story_id for record in records):
+        lines.append("The decision that opened it is no longer in the topics.")
+    return "\n".join([*lines, "", _read(read)])
+
+
+def story_object(story: Story, read: int) -> dict[str, Any]:
+    """The story as an object: all its decisions in order, each with what is new in it."""
+    return {
+        "story_id": story.story_id,
+        "decisions": [
+            {**as_object(each), "news": _marked_object(story.news.get(record_of(each)["sequence"]))}
+            for each in story.decisions
+        ],
+        "read": read,
+    }
+
+
+# --- an explanation -----------------------------------------------------------------------------
+
+
+def _about(record: Mapping[str, Any], width: int) -> list[str]:
+    outlet = record.get("outlet")
+    lines = [
+        isolated(record["title"] or "(no title)", width),
+        _joined(
+            isolated(record["source"], width // 3) if record["source"] else "",
+            isolated(outlet, width // 3) if outlet and outlet != record["source"] else "",
+        ),
+        isolated(record["url"]) if record.get("url") else "",  # whole, to be copied
+    ]
+    return [line for line in lines if line]
+
+
+def _times(message: Tailed) -> str:
+    record = record_of(message)
+    published = _time(record["published_at"])
+    zone = " (no zone given)" if record.get("published_at_zone") == "none" else ""
+    origin = record["origin"]
+    return _joined(
+        f"published {published}{zone}" if published else "no time of publication",
+        f"came in {_time(record['ingested_at'])} "
+        f"({plain(origin['topic'], 60)} {origin['partition']}:{origin['offset']})",
+    )
+
+
+def _verdict(record: Mapping[str, Any]) -> str:
+    verdict = plain(record["verdict"], 12)
+    said = _VERDICTS.get(verdict, "published")
+    if verdict == "duplicate" and _is_itself(record):
+        said = "held back: the article came again unchanged"
+    return f"{verdict}, {said} (rule {plain(record['rule'], 40)}, sequence {record['sequence']})"
+
+
+def _scores(record: Mapping[str, Any]) -> list[str]:
+    """How it stands to what it was held against: every measure in the record."""
+    scores = [
+        f"{plain(name)} {value:.2f}"
+        for name, value in record.items()
+        if isinstance(value, float) and name not in _NO_SCORES
+    ]
+    return [_joined(*scores)] if scores else []
+
+
+def _related(record: Mapping[str, Any], width: int) -> list[str]:
+    return [
+        f"{plain(other['relation'], 20)} {plain(other['article_id'], 60)}: {_scores(other)[0]}"
+        for other in record.get("related") or ()
+    ]
+
+
+def _texts(found: Explanation, width: int, colour: bool) -> list[str]:
+    """The two texts beside each other, or what there is of them."""
+    lines = [
+        "",
+        *(
+            f"{which}: {text.note}"
+            for which, text in (("this article", found.text), ("the other", found.against_text))
+            if text is not None and text.note
+        ),
+    ]
+    if found.marked is None or found.against_marked is None:
+        return lines if lines[1:] else []
+    new, gone = _styles(colour)
+    if not found.marked.new and not found.against_marked.new:
+        return [*lines, f"word for word the same, {found.marked.words} words"]
+    lines.append(
+        f"{found.marked.new} of its {_count(found.marked.words, 'word')} are not in the other "
+        f"({new.on}so{new.off}), and {found.against_marked.new} of the other's "
+        f"{found.against_marked.words} not in it ({gone.on}so{gone.off})"
+    )
+    if width < _NARROW:
+        for name, marked, style in (
+            ("held against", found.against_marked, gone),
+            ("this article", found.marked, new),
+        ):
+            lines += ["", f"--- {name}", *(line for line, _ in _column(marked, width, style))]
+        return lines
+    cells = (width - len(_BETWEEN)) // 2
+    left = [("held against", 12), ("", 0), *_column(found.against_marked, cells, gone)]
+    right = [("this article", 12), ("", 0), *_column(found.marked, cells, new)]
+    for (one, used), (other, _) in zip_longest(left, right, fillvalue=("", 0)):
+        lines.append(f"{one}{' ' * (cells - used)}{_BETWEEN}{other}".rstrip())
+    return ["", *lines[1:]]
+
+
+def _column(marked: Marked, cells: int, style: _Style) -> Iterator[tuple[str, int]]:
+    """The text's lines, each with the columns it takes; an empty line between paragraphs."""
+    paragraphs: list[list[tuple[str, bool]]] = []
+    for stretches in marked.parts.values():
+        paragraphs.append([])
+        for stretch in stretches:
+            for number, line in enumerate(stretch.text.split("\n")):
+                if number:
+                    paragraphs.append([])
+                words = filter(None, map(plain, line.split()))
+                paragraphs[-1] += [(word, stretch.new) for word in words]
+    for number, paragraph in enumerate(filter(None, paragraphs)):
+        if number:
+            yield "", 0
+        yield from _wrapped(paragraph, cells, style)
+
+
+def _wrapped(words: list[tuple[str, bool]], cells: int, style: _Style) -> Iterator[tuple[str, int]]:
+    """The paragraph's words on lines of at most `cells` columns, each its own box for bidi."""
+    line: list[str] = []
+    used = 0
+    for word, is_new in _signed(words, style):
+        for piece in pieces(word, cells):
+            size = columns(piece)
+            if line and used + 1 + size > cells:
+                yield _box(line), used
+                line, used = [], 0
+            used += size + bool(line)
+            line.append(f"{style.on}{piece}{style.off}" if is_new and style.is_colour else piece)
+    yield _box(line), used
+
+
+def _signed(words: list[tuple[str, bool]], style: _Style) -> Iterator[tuple[str, bool]]:
+    """The words, with signs at the first and the last of new ones where there is no colour."""
+    for is_new, group in groupby(words, lambda word: word[1]):
+        run = [word for word, _ in group]
+        if is_new and not style.is_colour:
+            run[0] = style.on + run[0]
+            run[-1] += style.off
+        for word in run:
+            yield word, is_new
+
+
+def _box(words: list[str]) -> str:
+    """Words, their colours already around them, as `terminal.isolated` would show them."""
+    return f"\u2068{' '.join(words)}\u2069"
+
+
+def _others(found: Explanation) -> list[str]:
+    """The article's other decisions, a line each, repetitions of one kind folded."""
+    others = [each for each in found.decisions if each is not found.decided]
+    if not others:
+        return []
+    lines = ["", f"{_count(len(others), 'other decision')} on this article, newest first:"]
+    for is_repeated, group in groupby(others, repeats):
+        for message in [next(group)] if is_repeated else group:
+            record = record_of(message)
+            more = sum(1 for _ in group) if is_repeated else 0
+            lines.append(
+                f"{_INDENT}{_when(record)} {plain(record['verdict'], 12)}, revision "
+                f"{record['revision']}, rule {plain(record['rule'], 40)}"
+                f"{''.join(f', {line}' for line in _scores(record))}, {message.topic} "
+                f"{message.partition}:{message.offset}"
+                + (f", and {more} more of these" if more else "")
+            )
+    if len(lines) > _LISTED + 2:
+        hidden = len(lines) - _LISTED - 2
+        lines[_LISTED + 2 :] = [f"{_INDENT}and {hidden} more, which --json shows"]
+    return lines
+
+
+# --- a story ------------------------------------------------------------------------------------
+
+
+def _in_life(record: Mapping[str, Any], news: Marked | None, width: int, colour: bool) -> list[str]:
+    inside = width - len(_INDENT)
+    verdict = plain(record["verdict"], _VERDICT)
+    head = f"{record['sequence']:>{_SEQUENCE}}  {_when(record)}  "
+    padding = " " * (_VERDICT + 1 - len(verdict))
+    source = isolated(record["source"], max(10, width - len(head) - len(verdict + padding)))
+    revision = f" revision {record['revision']}" if record["revision"] > 1 else ""
+    # Most are held against what opened the story: that is not repeated.
+    matched = record["matched"] if record["matched"] != record["story_id"] else ""
+    if _is_itself(record):
+        matched = "itself"
+    lines = [
+        head + _strong(verdict, colour and verdict != "duplicate") + padding + source,
+        f"{_INDENT}{isolated(record['title'] or '(no title)', inside)}",
+        _INDENT + _joined(f"rule {plain(record['rule'], 40)}", *_scores(record)),
+        f"{_INDENT}article {record['article_id']}{revision}"
+        + (f", held against {matched}" if matched else ""),
+    ]
+    if news is not None and news.new:
+        told = sorted(
+            (s.text for part in news.parts.values() for s in part if s.new), key=len, reverse=True
+        )
+        head = f"{news.new} of {_count(news.words, 'word')} new: "
+        lines.append(f"{_INDENT}{head}{isolated(' … '.join(told), inside - len(head))}")
+    return lines
+
+
+def _folded(records: list[dict[str, Any]], width: int) -> str:
+    sources = Counter(record["source"] for record in records)
+    named = ", ".join(
+        isolated(source, width // 5) + (f" ×{count}" if count > 1 else "")
+        for source, count in sources.most_common(_SOURCES)
+    )
+    more = len(sources) - _SOURCES
+    others = f" and {_count(more, 'other')}" if more > 0 else ""
+    return f"{'':{_SEQUENCE}}  {len(records)} held back: {named}{others}"
+
+
+# --- words --------------------------------------------------------------------------------------
+
+
+def _is_itself(record: Mapping[str, Any]) -> bool:
+    return bool(record["matched"] == record["article_id"])
+
+
+def _text_object(text: Text, marked: Marked | None) -> dict[str, Any]:
+    found: dict[str, Any] = {"note": text.note or None, "parts": None}
+    if marked is not None:
+        return found | _marked_object(marked)
+    if text.article is not None:
+        display = text.article.display
+        parts = {"title": display.title, "standfirst": display.standfirst, "body": display.body}
+        found["parts"] = {name: [{"text": part.text}] for name, part in parts.items()}
+    return found
+
+
+def _marked_object(marked: Marked | None) -> dict[str, Any]:
+    if marked is None:
+        return {}
+    return {
+        "parts": {
+            name: [{"text": stretch.text, "new": stretch.new} for stretch in stretches]
+            for name, stretches in marked.parts.items()
+        },
+        "words": marked.words,
+        "new_words": marked.new,
+    }
+
+
+def _when(record: Mapping[str, Any]) -> str:
+    return _time(record["published_at"] or record["ingested_at"])
+
+
+def _time(value: datetime | None) -> str:
+    return "" if value is None else f"{value.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _joined(*parts: str) -> str:
+    return _SEPARATOR.join(filter(None, parts))
+
+
+def _strong(text: str, colour: bool) -> str:
+    return f"\x1b[1m{text}\x1b[0m" if colour else text
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")
+
+
+def _read(read: int) -> str:
+    return f"{_count(read, 'record')} read"
