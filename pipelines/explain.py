@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pipelines import schemas
@@ -77,7 +77,8 @@ class Text:
 @dataclass(frozen=True)
 class Explanation:
     """What is known of an article. `decisions` come newest first; `decided` is the one explained:
-    the newest that did more than find the article unchanged.
+    the newest that did more than find the article unchanged. `leader`, the story's first article,
+    is there when the text of `against` is not: then the two that are `marked` are those.
     """
 
     decisions: list[Tailed]
@@ -85,6 +86,7 @@ class Explanation:
     text: Text
     against: Tailed | None = None
     against_text: Text | None = None
+    leader: Tailed | None = None
     marked: Marked | None = None
     against_marked: Marked | None = None
 
@@ -126,20 +128,23 @@ def explain(finder: Finder, identity: str) -> Explanation:
     decided = next((each for each in decisions if not repeats(each)), decisions[0])
     record = record_of(decided)
     text = _text(finder, record)
-    against = None
+    against = leader = None
     if record["matched"]:
         known = decisions
         if record["matched"] != identity:
             known = _decisions(finder, record["matched"], record["story_id"])
         against = _held_against(record, known)
-    if against is None:
-        return Explanation(decisions, decided, text)
-    other = _text(finder, record_of(against))
-    if text.article is None or other.article is None:
-        return Explanation(decisions, decided, text, against, other)
-    marked = compare(text.article, other.article)
-    against_marked = compare(other.article, text.article)
-    return Explanation(decisions, decided, text, against, other, marked, against_marked)
+    against_text = None if against is None else _text(finder, record_of(against))
+    other = None if against_text is None else against_text.article
+    if record["matched"] and other is None and record["story_id"] != identity:
+        leader = _leader(finder, record)
+        other = None if leader is None else _text(finder, record_of(leader)).article
+    found = Explanation(decisions, decided, text, against, against_text, leader)
+    if text.article is None or other is None:
+        return found
+    return replace(
+        found, marked=compare(text.article, other), against_marked=compare(other, text.article)
+    )
 
 
 def story(finder: Finder, identity: str) -> Story:
@@ -267,20 +272,16 @@ def _decisions(
 def _life(finder: Finder, story_id: str, known: list[Tailed]) -> list[Tailed]:
     """The decisions of a story, in order; `known` are some that were found before."""
     key = story_id.encode()
-    found = [each for each in known if record_of(each)["story_id"] == story_id]
+    known = [each for each in known if record_of(each)["story_id"] == story_id]
+    found: list[Tailed] = []
     for partition_of in (key, None):
+        found = []
         for step in _search(finder, key, partition_of):
             found += [each for each in step if record_of(each)["story_id"] == story_id]
-            opened = [record_of(e)["sequence"] for e in found if _opens(record_of(e))]
-            if opened and (partition_of is None or _one_partition(found)):
+            opened = [record_of(each)["sequence"] for each in found if _opens(record_of(each))]
+            if opened and (partition_of is None or all(each in found for each in known)):
                 return [e for e in _sorted(found)[::-1] if record_of(e)["sequence"] >= max(opened)]
     return _sorted(found)[::-1]
-
-
-def _one_partition(messages: Iterable[Tailed]) -> bool:
-    """Whether no topic has them in more than one partition."""
-    places = {(message.topic, message.partition) for message in messages}
-    return len(places) == len({topic for topic, _ in places})
 
 
 def _held_against(record: Mapping[str, Any], known: Iterable[Tailed]) -> Tailed | None:
@@ -303,6 +304,18 @@ def _held_against(record: Mapping[str, Any], known: Iterable[Tailed]) -> Tailed 
         )
 
     return max(earlier, key=likely, default=None)
+
+
+def _leader(finder: Finder, record: Mapping[str, Any]) -> Tailed | None:
+    """The newest text that the first article of `record`'s story had when it was decided."""
+    return next(
+        (
+            each
+            for each in _decisions(finder, record["story_id"], record["story_id"])
+            if "body" in record_of(each) and record_of(each)["sequence"] < record["sequence"]
+        ),
+        None,
+    )
 
 
 def _unknown(finder: Finder, identity: str) -> UsageError:

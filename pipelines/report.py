@@ -64,7 +64,7 @@ def explanation_text(found: Explanation, read: int, width: int, colour: bool) ->
         _strong(_verdict(record), colour),
         *_scores(record),
         f"story {plain(record['story_id'], 60)}",
-        *_related(record, width),
+        *_related(record),
     ]
     if found.against is not None:
         other = record_of(found.against)
@@ -77,6 +77,13 @@ def explanation_text(found: Explanation, read: int, width: int, colour: bool) ->
         ]
     elif record["matched"]:
         lines += ["", f"held against {record['matched']}, of which no decision is left"]
+    if found.leader is not None:
+        leader = record_of(found.leader)
+        lines += [
+            "",
+            f"the story's first article, {leader['article_id']}, revision {leader['revision']}:",
+            *(f"{_INDENT}{line}" for line in _about(leader, width - len(_INDENT))),
+        ]
     lines += _texts(found, width, colour)
     lines += _others(found)
     return "\n".join([*lines, "", _read(read)])
@@ -90,7 +97,9 @@ def explanation_object(found: Explanation, read: int) -> dict[str, Any]:
         "text": _text_object(found.text, found.marked),
         "against": None if found.against is None else as_object(found.against),
         "against_text": found.against_text
-        and _text_object(found.against_text, found.against_marked),
+        and _text_object(found.against_text, None if found.leader else found.against_marked),
+        "leader": None if found.leader is None else as_object(found.leader),
+        "leader_text": _marked_object(found.against_marked) if found.leader else None,
         "decisions": [as_object(each) for each in found.decisions],
         "read": read,
     }
@@ -183,20 +192,21 @@ def _scores(record: Mapping[str, Any]) -> list[str]:
     return [_joined(*scores)] if scores else []
 
 
-def _related(record: Mapping[str, Any], width: int) -> list[str]:
+def _related(record: Mapping[str, Any]) -> list[str]:
     return [
-        f"{plain(other['relation'], 20)} {plain(other['article_id'], 60)}: {_scores(other)[0]}"
+        _joined(f"{plain(other['relation'], 20)} {plain(other['article_id'], 60)}", *_scores(other))
         for other in record.get("related") or ()
     ]
 
 
 def _texts(found: Explanation, width: int, colour: bool) -> list[str]:
     """The two texts beside each other, or what there is of them."""
+    other = "held against" if found.leader is None else "first of the story"
     lines = [
         "",
         *(
             f"{which}: {text.note}"
-            for which, text in (("this article", found.text), ("the other", found.against_text))
+            for which, text in (("this article", found.text), ("held against", found.against_text))
             if text is not None and text.note
         ),
     ]
@@ -212,13 +222,13 @@ def _texts(found: Explanation, width: int, colour: bool) -> list[str]:
     )
     if width < _NARROW:
         for name, marked, style in (
-            ("held against", found.against_marked, gone),
+            (other, found.against_marked, gone),
             ("this article", found.marked, new),
         ):
             lines += ["", f"--- {name}", *(line for line, _ in _column(marked, width, style))]
         return lines
     cells = (width - len(_BETWEEN)) // 2
-    left = [("held against", 12), ("", 0), *_column(found.against_marked, cells, gone)]
+    left = [(other, len(other)), ("", 0), *_column(found.against_marked, cells, gone)]
     right = [("this article", 12), ("", 0), *_column(found.marked, cells, new)]
     for (one, used), (other, _) in zip_longest(left, right, fillvalue=("", 0)):
         lines.append(f"{one}{' ' * (cells - used)}{_BETWEEN}{other}".rstrip())
@@ -318,12 +328,20 @@ def _in_life(record: Mapping[str, Any], news: Marked | None, width: int, colour:
         + (f", held against {matched}" if matched else ""),
     ]
     if news is not None and news.new:
-        told = sorted(
-            (s.text for part in news.parts.values() for s in part if s.new), key=len, reverse=True
-        )
         head = f"{news.new} of {_count(news.words, 'word')} new: "
-        lines.append(f"{_INDENT}{head}{isolated(' … '.join(told), inside - len(head))}")
+        lines.append(f"{_INDENT}{head}{_longest(news, inside - len(head))}")
     return lines
+
+
+def _longest(news: Marked, cells: int) -> str:
+    """The longest of what is new, and as many more as fit into `cells` columns."""
+    stretches = (each for part in news.parts.values() for each in part if each.new)
+    told = ""
+    for text in sorted((plain(each.text) for each in stretches), key=len, reverse=True):
+        if told and columns(f"{told} … {text}") > cells:
+            break
+        told = f"{told} … {text}" if told else text
+    return isolated(told, cells)
 
 
 def _folded(records: list[dict[str, Any]], width: int) -> str:
