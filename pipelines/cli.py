@@ -424,9 +424,9 @@ def tail(topic: str, in_json: bool, new: bool, until_caught_up: bool, **values: 
 
 @cli.command(epilog=_EXIT_CODES)
 @click.argument("article", metavar="ARTICLE_ID|URL")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
+@click.option("--json", "in_json", is_flag=True, help="One JSON object, for programs.")
 @with_settings(*_KAFKA, "registry_url")
-def explain(article: str, as_json: bool, **values: Any) -> None:
+def explain(article: str, in_json: bool, **values: Any) -> None:
     """Say what was decided of an article, by which rule, and show what it was held against.
 
     What only one of the two texts says is coloured on a terminal, else marked [+so+] and [-so-].
@@ -441,13 +441,13 @@ def explain(article: str, as_json: bool, **values: Any) -> None:
     from pipelines.explain import explain as find
     from pipelines.explain import identity
     from pipelines.kafka.find import Finder
-    from pipelines.report import explanation_object, explanation_text
+    from pipelines.report import as_json, explanation_object, explanation_text
 
     settings, wanted = _settings(values), identity(article)
     with _progress("read") as told, Finder(settings, lambda n: told(f"{n} read")) as finder:
         found = find(finder, wanted)
-    if as_json:
-        _echo_json(explanation_object(found, finder.read))
+    if in_json:
+        click.echo(as_json(explanation_object(found, finder.read)))
     else:
         click.echo(explanation_text(found, finder.read, _columns(), _in_colour()))
 
@@ -455,9 +455,9 @@ def explain(article: str, as_json: bool, **values: Any) -> None:
 @cli.command(epilog=_EXIT_CODES)
 @click.argument("story", metavar="STORY_ID|ARTICLE_ID|URL")
 @click.option("--all", "everything", is_flag=True, help="Show each article that was held back.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object, with all of them.")
+@click.option("--json", "in_json", is_flag=True, help="One JSON object, with all of them.")
 @with_settings(*_KAFKA, "registry_url")
-def story(story: str, everything: bool, as_json: bool, **values: Any) -> None:
+def story(story: str, everything: bool, in_json: bool, **values: Any) -> None:
     """Show a story's life in the order of decisions: who said what when, and what was new in it.
 
     A story may be named by any of its articles.
@@ -469,19 +469,15 @@ def story(story: str, everything: bool, as_json: bool, **values: Any) -> None:
     from pipelines.explain import identity
     from pipelines.explain import story as find
     from pipelines.kafka.find import Finder
-    from pipelines.report import story_object, story_text
+    from pipelines.report import as_json, story_object, story_text
 
     settings, wanted = _settings(values), identity(story)
     with _progress("read") as told, Finder(settings, lambda n: told(f"{n} read")) as finder:
         found = find(finder, wanted)
-    if as_json:
-        _echo_json(story_object(found, finder.read))
+    if in_json:
+        click.echo(as_json(story_object(found, finder.read)))
     else:
         click.echo(story_text(found, finder.read, _columns(), _in_colour(), everything))
-
-
-def _echo_json(value: dict[str, Any]) -> None:
-    click.echo(json.dumps(value, ensure_ascii=False))
 
 
 def _in_colour() -> bool:

@@ -4,16 +4,18 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import groupby, zip_longest
+from textwrap import wrap
 from typing import Any, NamedTuple
 
 from pipelines.explain import Explanation, Marked, Story, Text, record_of, repeats
 from pipelines.kafka.tail import Tailed
 from pipelines.show import as_object
-from pipelines.terminal import columns, isolated, pieces, plain
+from pipelines.terminal import escaped, fitted, isolated, label, pieces, plain, width
 
 _INDENT = "  "
 _SEPARATOR = " · "
@@ -23,8 +25,6 @@ _NARROW = 60
 _SEQUENCE, _VERDICT = 6, 11
 # Sources that are named of the articles that were held back together.
 _SOURCES = 4
-# Decisions that are listed; the rest is counted, and in --json.
-_LISTED = 20
 _VERDICTS = {
     "new": "published: it opens a story",
     "duplicate": "held back: it says what another article said before",
@@ -53,40 +53,43 @@ def _styles(colour: bool) -> tuple[_Style, _Style]:
     return _Style("[+", "+]", False), _Style("[-", "-]", False)
 
 
-def explanation_text(found: Explanation, read: int, width: int, colour: bool) -> str:
-    """The explanation in lines of about `width` columns."""
+def explanation_text(found: Explanation, read: int, columns: int, colour: bool) -> str:
+    """The explanation in lines of at most `columns` columns."""
     record = record_of(found.decided)
     lines = [
-        *_about(record, width),
-        _times(found.decided),
-        f"article {record['article_id']}, revision {record['revision']}",
+        *_about(found.decided, columns),
+        f"article {_id(record['article_id'])}, revision {record['revision']}",
         "",
-        _strong(_verdict(record), colour),
-        *_scores(record),
-        f"story {plain(record['story_id'], 60)}",
-        *_related(record),
+        _strong(fitted(_verdict(record), columns), colour),
+        _scores(record),
+        f"story {_id(record['story_id'])}",
+        *(
+            f"{label(other['relation'], 20)} {_id(other['article_id'])}, {_measures(other)}"
+            for other in record.get("related") or ()
+        ),
     ]
     if found.against is not None:
         other = record_of(found.against)
-        which = "itself" if _is_itself(record) else other["article_id"]
+        which = "itself" if _is_itself(record) else _id(other["article_id"])
         lines += [
             "",
-            f"held against {which}, revision {other['revision']}, {plain(other['verdict'], 12)}:",
-            *(f"{_INDENT}{line}" for line in _about(other, width - len(_INDENT))),
-            f"{_INDENT}{_times(found.against)}",
+            f"held against {which}, revision {other['revision']}, {label(other['verdict'], 12)}",
+            *_about(found.against, columns, _INDENT),
         ]
     elif record["matched"]:
-        lines += ["", f"held against {record['matched']}, of which no decision is left"]
+        lines += ["", f"held against {_id(record['matched'])}, of which no decision is left"]
     if found.leader is not None:
         leader = record_of(found.leader)
         lines += [
             "",
-            f"the story's first article, {leader['article_id']}, revision {leader['revision']}:",
-            *(f"{_INDENT}{line}" for line in _about(leader, width - len(_INDENT))),
+            f"the story's first article, {_id(leader['article_id'])}, "
+            f"revision {leader['revision']}",
+            *_about(found.leader, columns, _INDENT),
         ]
-    lines += _texts(found, width, colour)
+    lines += _notes(found, columns)
+    lines += _texts(found, columns, colour)
     lines += _others(found)
-    return "\n".join([*lines, "", _read(read)])
+    return _printed([*lines, "", _read(read)], columns)
 
 
 def explanation_object(found: Explanation, read: int) -> dict[str, Any]:
@@ -105,17 +108,17 @@ def explanation_object(found: Explanation, read: int) -> dict[str, Any]:
     }
 
 
-def story_text(story: Story, read: int, width: int, colour: bool, everything: bool) -> str:
-    """The story's life in lines of about `width` columns; `everything` unfolds the duplicates."""
+def story_text(story: Story, read: int, columns: int, colour: bool, everything: bool) -> str:
+    """The story's life in lines of at most `columns` columns; `everything` unfolds the copies."""
     records = [record_of(each) for each in story.decisions]
     published = [record for record in records if record["verdict"] != "duplicate"]
     articles = {record["article_id"] for record in records}
     sources = {record["source"] for record in records}
     lines = [
-        f"story {story.story_id}",
-        isolated((published or records)[0]["title"] or "(no title)", width),
+        f"story {_id(story.story_id)}",
+        isolated((published or records)[0]["title"] or "(no title)", columns),
         f"{_count(len(articles), 'article')} of {_count(len(sources), 'source')}, "
-        f"{len(published)} published, {len(records) - len(published)} held back; "
+        f"{len(published)} published, {len(records) - len(published)} held back",
         f"{min(map(_when, records))} to {max(map(_when, records))}",
         "",
     ]
@@ -124,14 +127,19 @@ def story_text(story: Story, read: int, width: int, colour: bool, everything: bo
         lambda each: record_of(each)["verdict"] == "duplicate" and not everything,
     ):
         if is_folded:
-            lines.append(_folded([record_of(each) for each in group], width))
+            lines.append(_folded([record_of(each) for each in group], columns))
             continue
         for message in group:
             record = record_of(message)
-            lines += _in_life(record, story.news.get(record["sequence"]), width, colour)
+            lines += _in_life(record, story.news.get(record["sequence"]), columns, colour)
     if not any(record["article_id"] == story.story_id for record in records):
         lines.append("The decision that opened it is no longer in the topics.")
-    return "\n".join([*lines, "", _read(read)])
+    return _printed([*lines, "", _read(read)], columns)
+
+
+def as_json(told: Mapping[str, Any]) -> str:
+    """An object as a line of JSON that does no harm on a terminal either."""
+    return escaped(json.dumps(told, ensure_ascii=False))
 
 
 def story_object(story: Story, read: int) -> dict[str, Any]:
@@ -149,90 +157,87 @@ def story_object(story: Story, read: int) -> dict[str, Any]:
 # --- an explanation -----------------------------------------------------------------------------
 
 
-def _about(record: Mapping[str, Any], width: int) -> list[str]:
-    outlet = record.get("outlet")
-    lines = [
-        isolated(record["title"] or "(no title)", width),
-        _joined(
-            isolated(record["source"], width // 3) if record["source"] else "",
-            isolated(outlet, width // 3) if outlet and outlet != record["source"] else "",
-        ),
-        isolated(record["url"]) if record.get("url") else "",  # whole, to be copied
-    ]
-    return [line for line in lines if line]
-
-
-def _times(message: Tailed) -> str:
-    record = record_of(message)
-    published = _time(record["published_at"])
+def _about(message: Tailed, columns: int, indent: str = "") -> list[str]:
+    """Who said it where and when."""
+    record, inside = record_of(message), columns - len(indent)
+    outlet, published = record.get("outlet"), _time(record["published_at"])
     zone = " (no zone given)" if record.get("published_at_zone") == "none" else ""
     origin = record["origin"]
-    return _joined(
+    lines = [
+        isolated(record["title"] or "(no title)", inside),
+        _joined(
+            isolated(record["source"], inside // 2 - 2) if record["source"] else "",
+            isolated(outlet, inside // 2 - 2) if outlet and outlet != record["source"] else "",
+        ),
+        label(record["url"], inside) if record.get("url") else "",
         f"published {published}{zone}" if published else "no time of publication",
-        f"came in {_time(record['ingested_at'])} "
-        f"({plain(origin['topic'], 60)} {origin['partition']}:{origin['offset']})",
-    )
+        f"came in {_time(record['ingested_at'])}, "
+        f"{label(origin['topic'], 40)} {origin['partition']}:{origin['offset']}",
+    ]
+    return [indent + line for line in lines if line]
 
 
 def _verdict(record: Mapping[str, Any]) -> str:
-    verdict = plain(record["verdict"], 12)
+    verdict = label(record["verdict"], 12)
     said = _VERDICTS.get(verdict, "published")
     if verdict == "duplicate" and _is_itself(record):
         said = "held back: the article came again unchanged"
-    return f"{verdict}, {said} (rule {plain(record['rule'], 40)}, sequence {record['sequence']})"
+    return f"{verdict}, {said}"
 
 
-def _scores(record: Mapping[str, Any]) -> list[str]:
-    """How it stands to what it was held against: every measure in the record."""
-    scores = [
-        f"{plain(name)} {value:.2f}"
-        for name, value in record.items()
-        if isinstance(value, float) and name not in _NO_SCORES
-    ]
-    return [_joined(*scores)] if scores else []
+def _scores(record: Mapping[str, Any]) -> str:
+    return _joined(_rule(record), _measures(record), f"sequence {record['sequence']}")
 
 
-def _related(record: Mapping[str, Any]) -> list[str]:
-    return [
-        _joined(f"{plain(other['relation'], 20)} {plain(other['article_id'], 60)}", *_scores(other))
-        for other in record.get("related") or ()
-    ]
+def _rule(record: Mapping[str, Any]) -> str:
+    return f"rule {label(record['rule'], 40)}"
 
 
-def _texts(found: Explanation, width: int, colour: bool) -> list[str]:
-    """The two texts beside each other, or what there is of them."""
-    other = "held against" if found.leader is None else "first of the story"
-    lines = [
-        "",
+def _measures(record: Mapping[str, Any]) -> str:
+    """How it stands to what it was held against: every number for that in the record."""
+    return _joined(
         *(
-            f"{which}: {text.note}"
-            for which, text in (("this article", found.text), ("held against", found.against_text))
-            if text is not None and text.note
-        ),
-    ]
+            f"{label(name)} {value:.2f}"
+            for name, value in record.items()
+            if isinstance(value, float) and name not in _NO_SCORES
+        )
+    )
+
+
+def _notes(found: Explanation, columns: int) -> list[str]:
+    """What is to be said of the two texts, in as many lines as it takes."""
+    told = (("this article", found.text), ("held against", found.against_text))
+    notes = [f"{which}: {text.note}" for which, text in told if text is not None and text.note]
+    return [line for note in notes for line in ("", *wrap(plain(note), max(20, columns)))]
+
+
+def _texts(found: Explanation, columns: int, colour: bool) -> list[str]:
+    """The two texts beside each other."""
     if found.marked is None or found.against_marked is None:
-        return lines if lines[1:] else []
+        return []
     new, gone = _styles(colour)
     if not found.marked.new and not found.against_marked.new:
-        return [*lines, f"word for word the same, {found.marked.words} words"]
-    lines.append(
-        f"{found.marked.new} of its {_count(found.marked.words, 'word')} are not in the other "
-        f"({new.on}so{new.off}), and {found.against_marked.new} of the other's "
-        f"{found.against_marked.words} not in it ({gone.on}so{gone.off})"
+        return ["", f"word for word the same, {_count(found.marked.words, 'word')}"]
+    lines = [
+        "",
+        f"only in this article: {_share(found.marked)}, {new.on}so{new.off}",
+        f"only in the other: {_share(found.against_marked)}, {gone.on}so{gone.off}",
+        "",
+    ]
+    other = "held against" if found.leader is None else "first of the story"
+    sides = ((other, found.against_marked, gone), ("this article", found.marked, new))
+    if columns < _NARROW:
+        for name, marked, style in sides:
+            lines += [f"--- {name}", *(line for line, _ in _column(marked, columns, style)), ""]
+        return lines[:-1]
+    cells = (columns - len(_BETWEEN)) // 2
+    left, right = (
+        [(name, len(name)), ("", 0), *_column(marked, cells, style)]
+        for name, marked, style in sides
     )
-    if width < _NARROW:
-        for name, marked, style in (
-            (other, found.against_marked, gone),
-            ("this article", found.marked, new),
-        ):
-            lines += ["", f"--- {name}", *(line for line, _ in _column(marked, width, style))]
-        return lines
-    cells = (width - len(_BETWEEN)) // 2
-    left = [(other, len(other)), ("", 0), *_column(found.against_marked, cells, gone)]
-    right = [("this article", 12), ("", 0), *_column(found.marked, cells, new)]
-    for (one, used), (other, _) in zip_longest(left, right, fillvalue=("", 0)):
-        lines.append(f"{one}{' ' * (cells - used)}{_BETWEEN}{other}".rstrip())
-    return ["", *lines[1:]]
+    for (one, used), (two, _) in zip_longest(left, right, fillvalue=("", 0)):
+        lines.append(f"{one}{' ' * (cells - used)}{_BETWEEN}{two}".rstrip())
+    return lines
 
 
 def _column(marked: Marked, cells: int, style: _Style) -> Iterator[tuple[str, int]]:
@@ -258,7 +263,7 @@ def _wrapped(words: list[tuple[str, bool]], cells: int, style: _Style) -> Iterat
     used = 0
     for word, is_new in _signed(words, style):
         for piece in pieces(word, cells):
-            size = columns(piece)
+            size = width(piece)
             if line and used + 1 + size > cells:
                 yield _box(line), used
                 line, used = [], 0
@@ -279,7 +284,7 @@ def _signed(words: list[tuple[str, bool]], style: _Style) -> Iterator[tuple[str,
 
 
 def _box(words: list[str]) -> str:
-    """Words, their colours already around them, as `terminal.isolated` would show them."""
+    """As `terminal.isolated`, for harmless words that have their colours around them."""
     return f"\u2068{' '.join(words)}\u2069"
 
 
@@ -293,44 +298,41 @@ def _others(found: Explanation) -> list[str]:
         for message in [next(group)] if is_repeated else group:
             record = record_of(message)
             more = sum(1 for _ in group) if is_repeated else 0
-            lines.append(
-                f"{_INDENT}{_when(record)} {plain(record['verdict'], 12)}, revision "
-                f"{record['revision']}, rule {plain(record['rule'], 40)}"
-                f"{''.join(f', {line}' for line in _scores(record))}, {message.topic} "
-                f"{message.partition}:{message.offset}"
-                + (f", and {more} more of these" if more else "")
-            )
-    if len(lines) > _LISTED + 2:
-        hidden = len(lines) - _LISTED - 2
-        lines[_LISTED + 2 :] = [f"{_INDENT}and {hidden} more, which --json shows"]
+            lines += [
+                f"{_INDENT}{_when(record)} {label(record['verdict'], 12)}, "
+                f"revision {record['revision']}" + (f", and {more} more of these" if more else ""),
+                f"{_INDENT}{_INDENT}{_scores(record)}",
+            ]
     return lines
 
 
 # --- a story ------------------------------------------------------------------------------------
 
 
-def _in_life(record: Mapping[str, Any], news: Marked | None, width: int, colour: bool) -> list[str]:
-    inside = width - len(_INDENT)
-    verdict = plain(record["verdict"], _VERDICT)
+def _in_life(
+    record: Mapping[str, Any], news: Marked | None, columns: int, colour: bool
+) -> list[str]:
+    inside = columns - len(_INDENT)
+    verdict = label(record["verdict"], _VERDICT)
     head = f"{record['sequence']:>{_SEQUENCE}}  {_when(record)}  "
-    padding = " " * (_VERDICT + 1 - len(verdict))
-    source = isolated(record["source"], max(10, width - len(head) - len(verdict + padding)))
+    padding = " " * (_VERDICT + 1 - width(verdict))
+    source = isolated(record["source"], max(1, columns - len(head) - _VERDICT - 1))
     revision = f" revision {record['revision']}" if record["revision"] > 1 else ""
     # Most are held against what opened the story: that is not repeated.
-    matched = record["matched"] if record["matched"] != record["story_id"] else ""
+    matched = _id(record["matched"] or "") if record["matched"] != record["story_id"] else ""
     if _is_itself(record):
         matched = "itself"
     lines = [
         head + _strong(verdict, colour and verdict != "duplicate") + padding + source,
         f"{_INDENT}{isolated(record['title'] or '(no title)', inside)}",
-        _INDENT + _joined(f"rule {plain(record['rule'], 40)}", *_scores(record)),
-        f"{_INDENT}article {record['article_id']}{revision}"
-        + (f", held against {matched}" if matched else ""),
+        f"{_INDENT}article {_id(record['article_id'])}{revision}",
+        f"{_INDENT}{_joined(_rule(record), _measures(record))}",
+        f"{_INDENT}held against {matched}" if matched else "",
     ]
     if news is not None and news.new:
-        head = f"{news.new} of {_count(news.words, 'word')} new: "
+        head = f"new, {_share(news)}: "
         lines.append(f"{_INDENT}{head}{_longest(news, inside - len(head))}")
-    return lines
+    return [line for line in lines if line]
 
 
 def _longest(news: Marked, cells: int) -> str:
@@ -338,16 +340,16 @@ def _longest(news: Marked, cells: int) -> str:
     stretches = (each for part in news.parts.values() for each in part if each.new)
     told = ""
     for text in sorted((plain(each.text) for each in stretches), key=len, reverse=True):
-        if told and columns(f"{told} … {text}") > cells:
+        if told and width(f"{told} … {text}") > cells:
             break
         told = f"{told} … {text}" if told else text
     return isolated(told, cells)
 
 
-def _folded(records: list[dict[str, Any]], width: int) -> str:
+def _folded(records: list[dict[str, Any]], columns: int) -> str:
     sources = Counter(record["source"] for record in records)
     named = ", ".join(
-        isolated(source, width // 5) + (f" ×{count}" if count > 1 else "")
+        isolated(source, columns // 5) + (f" ×{count}" if count > 1 else "")
         for source, count in sources.most_common(_SOURCES)
     )
     more = len(sources) - _SOURCES
@@ -386,6 +388,15 @@ def _marked_object(marked: Marked | None) -> dict[str, Any]:
     }
 
 
+def _printed(lines: list[str], columns: int) -> str:
+    """The lines, none longer than it may be. Those with colours are ours, and measured before."""
+    return "\n".join(line if "\x1b" in line else fitted(line, columns) for line in lines)
+
+
+def _id(identity: str) -> str:
+    return label(identity, 60)
+
+
 def _when(record: Mapping[str, Any]) -> str:
     return _time(record["published_at"] or record["ingested_at"])
 
@@ -400,6 +411,10 @@ def _joined(*parts: str) -> str:
 
 def _strong(text: str, colour: bool) -> str:
     return f"\x1b[1m{text}\x1b[0m" if colour else text
+
+
+def _share(marked: Marked) -> str:
+    return f"{marked.new} of {_count(marked.words, 'word')}"
 
 
 def _count(number: int, what: str) -> str:

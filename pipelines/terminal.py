@@ -93,12 +93,14 @@ def cut(text: str, cells: int) -> str:
 def pieces(word: str, cells: int) -> list[str]:
     """A word without controls in pieces of at most `cells` columns, cut between grapheme clusters.
 
-    Marks that a cluster has too many of are left out.
+    Of a cluster no more is kept than `cut` keeps; one that is too wide becomes …
     """
     found, piece, used = [], "", 0
     for match in _GRAPHEME.finditer(word):
         cluster = match.group()[:_CLUSTER]
-        columns = width(cluster)
+        if width(cluster) > cells:
+            cluster = _ELLIPSIS
+        columns = max(1, width(cluster))
         if piece and used + columns > cells:
             found.append(piece)
             piece, used = "", 0

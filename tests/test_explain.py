@@ -25,7 +25,8 @@ from pipelines.stages.clean import clean
 from pipelines.stages.decode import decode
 from pipelines.stages.encode import article_record, duplicate_record
 from pipelines.stages.normalize import normalize
-from pipelines.terminal import columns
+from pipelines.terminal import width
+from tests.test_terminal import EVIL, check
 
 GOLDEN = Path(__file__).parent / "golden" / "explain.txt"
 WIDTH = 88
@@ -189,7 +190,7 @@ def test_repetitions_do_not_hide_what_was_decided() -> None:
     again = [replace(AGAIN, record={**(AGAIN.record or {}), "sequence": n}) for n in range(3, 9)]
     found = explain(Topics([NEW, *again], raw=TEXTS), OPENER)  # type: ignore[arg-type]
     assert found.decided == NEW
-    assert "and 5 more of these" in explanation_text(found, 4, WIDTH, colour=False)
+    assert "revision 1, and 5 more of these" in explanation_text(found, 4, WIDTH, colour=False)
     # Its first decision has expired: the newest repetition is what there is.
     found = explain(Topics(again), OPENER)  # type: ignore[arg-type]
     assert found.decided == again[-1]
@@ -306,9 +307,9 @@ def test_a_story() -> None:
         assert (found.story_id, found.decisions) == (OPENER, EVERYTHING)
         assert list(found.news) == [4]
     text = story_text(found, 4, WIDTH, colour=False, everything=False)
-    assert "2 articles of 2 sources, 2 published, 2 held back" in text
+    assert "2 articles of 2 sources, 2 published, 2 held back\n" in text
     assert "2 held back: ⁨مرآة المرفأ⁩, ⁨صدى الفنار⁩" in text
-    assert "12 of 43 words new: ⁨وأضاف أن احتفالاً صغيراً يقام مساء الخميس. … " in text
+    assert "new, 12 of 43 words: ⁨وأضاف أن احتفالاً صغيراً يقام مساء الخميس. … " in text
     assert text.index("no-match") < text.index("held back: ") < text.index("same-id")
     unfolded = story_text(found, 4, WIDTH, colour=False, everything=True)
     assert "some-rule · jaccard 0.71 · containment 0.90" in unfolded
@@ -407,36 +408,67 @@ def test_stretches_are_the_text(one: str, other: str, language: str) -> None:
     assert compare(first, first).new == 0
 
 
-EVIL = "شرير\x1b[2J\u202e\u2066\r\x9b31m" + "ا" * 300 + " قصير"
+evil = pytest.mark.parametrize("text", EVIL.values(), ids=EVIL.keys())
 
 
-@given(bodies, bodies, st.integers(10, 130), st.booleans())
-def test_lines_fit_and_stay_in_their_boxes(one: str, other: str, width: int, colour: bool) -> None:
-    """Both texts stay within their columns, each line in a box of its own for bidi, and no
-    character of theirs moves a cursor or a colour."""
-    duplicate = decided(
-        sent(2, EVIL, f"{one}\n\n{EVIL}", url=url("2"), source=EVIL),
-        verdict="duplicate",
-        story_id=OPENER,
-        matched=OPENER,
+def evil_story(text: str) -> Topics:
+    """A story whose opener, copy and revision say `text` wherever they can."""
+    text = text.encode("utf-8", "ignore").decode()  # what Avro can hold
+    taken = text.replace("\0", "")  # what Decode takes
+    messages = [
+        sent(n, f"{n} {taken}", f"{WIRE} {n}\n\n{taken}", url=url(str(1 + n % 2)), source=taken)
+        for n in (2, 3, 4)
+    ]
+    new, copy, revision = (
+        decided(messages[0], rule=text),
+        decided(messages[1], verdict="duplicate", story_id=OPENER, matched=OPENER, rule=text),
+        decided(messages[2], verdict="revision", matched=OPENER, revision=2, supersedes=1),
     )
-    raw = {2: as_raw(sent(2, EVIL, f"{one}\n\n{EVIL}", url=url("2"), source=EVIL))}
-    new = decided(sent(1, "عنوان", other or "نص", url=url("1")))
-    found = explain(Topics([new, duplicate], raw=raw), OTHER)  # type: ignore[arg-type]
-    text = explanation_text(found, 2, width, colour)
-    shown = re.sub(r"\x1b\[(1;3[12]|0|1)m", "", text) if colour else text
-    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066\u2067]", shown)
+    for each in (new, revision):
+        value = each.record or {}
+        value.update(title=text, standfirst=text, outlet=text, url=text)
+        assert value["article_id"] == OPENER
+    return Topics([new, copy, revision], raw={3: as_raw(messages[1])})
+
+
+@evil
+def test_on_a_terminal(text: str) -> None:
+    """Explanation and story of hostile texts take a row for each line, and change neither cursor
+    nor other rows; colours are those of our marks."""
+    topics = evil_story(text[:40])  # all of it has to fit on the screen
+    for colour in (False, True):
+        for name in (OPENER, OTHER):
+            found = explain(topics, name)  # type: ignore[arg-type]
+            assert found.marked is not None
+            check(explanation_text(found, 3, 79, colour) + "\n", styled=colour)
+            check(explanation_text(found, 3, 55, colour) + "\n", styled=colour)
+        life = story(topics, OPENER)  # type: ignore[arg-type]
+        check(story_text(life, 3, 79, colour, everything=True) + "\n", styled=colour)
+
+
+@given(bodies, bodies, st.integers(45, 130), st.booleans())
+def test_lines_fit(one: str, other: str, columns: int, colour: bool) -> None:
+    """No line is longer than it may be, and the line between the texts is straight."""
+    topics = Topics(
+        [
+            decided(sent(1, "عنوان", other or "نص", url=url("1"))),
+            decided(
+                sent(2, "عنوان", one, url=url("2")),
+                verdict="duplicate",
+                story_id=OPENER,
+                matched=OPENER,
+            ),
+        ],
+        raw={2: as_raw(sent(2, "عنوان", one, url=url("2")))},
+    )
+    text = explanation_text(explain(topics, OTHER), 2, columns, colour)  # type: ignore[arg-type]
+    text += "\n" + story_text(story(topics, OTHER), 2, columns, colour, True)  # type: ignore[arg-type]
+    shown = re.sub(r"\x1b\[(1;3[12]|0|1)m", "", text)
     for line in shown.splitlines():
         assert line.count("\u2068") == line.count("\u2069")
-        if "│" in line or (width < 60 and line.startswith("\u2068")):
-            assert columns(re.sub("[\u2068\u2069]", "", line)) <= max(width, 60), line
-    if width >= 60:
-        places = {
-            columns(re.sub("[\u2068\u2069]", "", line.partition("│")[0]))
-            for line in shown.splitlines()
-            if "│" in line
-        }
-        assert len(places) <= 1
+        assert width(line) <= columns, line
+    between = {width(line.partition("│")[0]) for line in shown.splitlines() if "│" in line}
+    assert len(between) == (columns >= 60 and "this article" in shown)
 
 
 def test_for_programs() -> None:

@@ -96,7 +96,7 @@ def test_commands(sampled: Settings) -> None:
 
     done = khabar(sampled, "story", revision["article_id"])
     assert done.returncode == 0, done.stderr
-    for words in ("new  ", "revision  ", "held back: ", "words new: "):
+    for words in ("new  ", "revision  ", "held back: ", " words: "):
         assert words in done.stdout
     done = khabar(sampled, "story", revision["story_id"], "--json")
     life = [each["value"]["sequence"] for each in json.loads(done.stdout)["decisions"]]
