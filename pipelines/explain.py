@@ -13,9 +13,9 @@ from pipelines import schemas
 from pipelines.errors import UsageError
 from pipelines.kafka.find import Finder
 from pipelines.kafka.tail import Tailed
-from pipelines.offsets import OffsetMap
-from pipelines.records import Article, Display, Origin, Passage, RawMessage, StageError
+from pipelines.records import Origin, RawMessage, StageError
 from pipelines.stages import encode
+from pipelines.stages.arabic.layers import foreign_match_text, match_text
 from pipelines.stages.clean import clean
 from pipelines.stages.decode import article_id, decode
 from pipelines.stages.normalize import normalize
@@ -65,12 +65,30 @@ class Marked:
 
 
 @dataclass(frozen=True)
+class Word:
+    """A word of the match layer, and the span of the display text that it stands for."""
+
+    text: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Part:
+    """The title, standfirst or body of an article: its display text and the words in it."""
+
+    name: str
+    text: str
+    words: list[Word]
+
+
+@dataclass(frozen=True)
 class Text:
-    """An article's text as it can be had today: `article` has it, or `note` says why there is none;
+    """An article's text as it can be had today: it has `parts`, or `note` says why there is none;
     with both, `note` says what to mind.
     """
 
-    article: Article | None
+    parts: tuple[Part, ...] | None
     note: str = ""
 
 
@@ -135,15 +153,15 @@ def explain(finder: Finder, identity: str) -> Explanation:
             known = _decisions(finder, record["matched"], record["story_id"])
         against = _held_against(record, known)
     against_text = None if against is None else _text(finder, record_of(against))
-    other = None if against_text is None else against_text.article
+    other = None if against_text is None else against_text.parts
     if record["matched"] and other is None and record["story_id"] != identity:
         leader = _leader(finder, record)
-        other = None if leader is None else _text(finder, record_of(leader)).article
+        other = None if leader is None else _text(finder, record_of(leader)).parts
     found = Explanation(decisions, decided, text, against, against_text, leader)
-    if text.article is None or other is None:
+    if text.parts is None or other is None:
         return found
     return replace(
-        found, marked=compare(text.article, other), against_marked=compare(other, text.article)
+        found, marked=compare(text.parts, other), against_marked=compare(other, text.parts)
     )
 
 
@@ -167,21 +185,21 @@ def story(finder: Finder, identity: str) -> Story:
         against = _held_against(record, decisions) if record["matched"] else None
         if against is None or "body" not in record or "body" not in record_of(against):
             continue
-        own, other = _text(finder, record).article, _text(finder, record_of(against)).article
+        own, other = _text(finder, record).parts, _text(finder, record_of(against)).parts
         if own is not None and other is not None:
             news[record["sequence"]] = compare(own, other)
     return Story(story_id, decisions, news)
 
 
-def compare(article: Article, other: Article) -> Marked:
-    """`article`'s text with what `other` does not have, by the words of the match layer.
+def compare(parts: Iterable[Part], other: Iterable[Part]) -> Marked:
+    """A text with what the other does not have, by the words of the match layer.
 
     Shared are the words of every run of three that the other text has as well, wherever it stands
     there; shorter texts are compared by shorter runs.
     """
-    parts = _parts(article)
+    parts = tuple(parts)
     words = [word for part in parts for word in part.words]
-    theirs = [word.text for part in _parts(other) for word in part.words]
+    theirs = [word.text for part in other for word in part.words]
     size = max(1, min(_SHARED_WORDS, len(words), len(theirs)))
     known = set(_runs(theirs, size))
     shared = bytearray(len(words))
@@ -334,13 +352,9 @@ def _unknown(finder: Finder, identity: str) -> UsageError:
 def _text(finder: Finder, record: Mapping[str, Any]) -> Text:
     """The text that was decided on: in the record when it was published, else from its message."""
     if "body" in record:
-        display = Display(
-            title=Passage(record["title"]),
-            standfirst=Passage(record["standfirst"]),
-            body=Passage(record["body"]),
-            language=record["language"],
+        return Text(
+            text_parts(record["title"], record["standfirst"], record["body"], record["language"])
         )
-        return Text(normalize(Article(record["article_id"], display=display)))
     place = record["origin"]
     where = f"{place['topic']} {place['partition']}:{place['offset']}"
     message = finder.message(place["topic"], place["partition"], place["offset"])
@@ -362,54 +376,39 @@ def _text(finder: Finder, record: Mapping[str, Any]) -> Text:
         return Text(
             None, f"The text was in {where}, and what stands there now is not taken: {error}."
         )
+    display = article.display
+    parts = text_parts(
+        display.title.text, display.standfirst.text, display.body.text, display.language
+    )
     if article.match.content_hash != record["content_hash"]:
         return Text(
-            article,
+            parts,
             f"The text, made again from {where}, is not quite the one that was decided on: the "
             f"rules have changed since (it was {record['profile']} of Khabar "
             f"{record['versions']['khabar']}), or another version of the article stands there now.",
         )
-    return Text(article)
+    return Text(parts)
 
 
-@dataclass(frozen=True)
-class _Word:
-    """A word of the match layer, and what it stands for in the display text."""
-
-    text: str
-    start: int
-    end: int
-
-
-@dataclass(frozen=True)
-class _Part:
-    name: str
-    text: str
-    words: list[_Word]
-
-
-def _parts(article: Article) -> list[_Part]:
-    display, match = article.display, article.match
-    return [
-        _Part(name, text, list(_words(matched, offsets)))
-        for name, text, matched, offsets in (
-            ("title", display.title.text, match.title, match.title_offsets),
-            ("standfirst", display.standfirst.text, match.standfirst, match.standfirst_offsets),
-            ("body", display.body.text, match.body, match.body_offsets),
-        )
-    ]
-
-
-def _words(matched: str, offsets: OffsetMap) -> Iterator[_Word]:
-    for found in _WORD.finditer(matched):
-        yield _Word(found.group(), *offsets.span(found.start(), found.end()))
+def text_parts(title: str, standfirst: str, body: str, language: str) -> tuple[Part, ...]:
+    """A display text's parts with their words, as Normalize makes them of this language."""
+    match = match_text if language == "ar" else foreign_match_text
+    parts = []
+    for name, text in (("title", title), ("standfirst", standfirst), ("body", body)):
+        matched, offsets = match(text)
+        words = [
+            Word(found.group(), *offsets.span(found.start(), found.end()))
+            for found in _WORD.finditer(matched)
+        ]
+        parts.append(Part(name, text, words))
+    return tuple(parts)
 
 
 def _runs(words: list[str], size: int) -> Iterator[tuple[str, ...]]:
     return zip(*(words[at:] for at in range(size)), strict=False)
 
 
-def _stretches(part: _Part, shared: bytearray) -> Iterator[Stretch]:
+def _stretches(part: Part, shared: bytearray) -> Iterator[Stretch]:
     """The part's display text, cut where new and shared words meet; signs go with their word."""
     new = bytearray(len(part.text))
     seen = bytearray(len(part.text))

@@ -368,10 +368,8 @@ def _text_object(text: Text, marked: Marked | None) -> dict[str, Any]:
     found: dict[str, Any] = {"note": text.note or None, "parts": None}
     if marked is not None:
         return found | _marked_object(marked)
-    if text.article is not None:
-        display = text.article.display
-        parts = {"title": display.title, "standfirst": display.standfirst, "body": display.body}
-        found["parts"] = {name: [{"text": part.text}] for name, part in parts.items()}
+    if text.parts is not None:
+        found["parts"] = {part.name: [{"text": part.text}] for part in text.parts}
     return found
 
 

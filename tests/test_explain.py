@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.errors import UsageError
-from pipelines.explain import Marked, compare, explain, identity, story
+from pipelines.explain import Marked, Part, compare, explain, identity, story, text_parts
 from pipelines.kafka.tail import Tailed
-from pipelines.records import Article, Display, Origin, Passage, RawMessage
+from pipelines.records import Origin, RawMessage
 from pipelines.report import explanation_object, explanation_text, story_object, story_text
 from pipelines.settings import Settings
 from pipelines.stages.clean import clean
@@ -209,7 +209,7 @@ def test_search_ends_where_the_article_began() -> None:
 def test_expired_text() -> None:
     """Where the raw message has expired, that is said, and the rest is told."""
     found = explain(Topics(EVERYTHING), OTHER)  # type: ignore[arg-type]
-    assert found.text.article is None
+    assert found.text.parts is None
     assert found.marked is None
     text = explanation_text(found, 4, WIDTH, colour=False)
     assert "this article: The text was in news.raw 0:2, and it has expired." in text
@@ -228,7 +228,7 @@ def test_another_message(there: Tailed, words: str) -> None:
     """A message that is no longer the one that was decided on is never shown as if it were."""
     found = explain(Topics(EVERYTHING, raw={2: there}), OTHER)  # type: ignore[arg-type]
     assert words in found.text.note
-    assert (found.text.article is None) == ("not quite" not in words)
+    assert (found.text.parts is None) == ("not quite" not in words)
 
 
 def test_leader_instead_of_a_lost_text() -> None:
@@ -359,9 +359,8 @@ def test_another_partitioner() -> None:
 # --- texts beside each other --------------------------------------------------------------------
 
 
-def text_of(title: str, body: str, language: str = "ar") -> Article:
-    display = Display(title=Passage(title), body=Passage(body), language=language)
-    return normalize(Article("", display=display))
+def text_of(title: str, body: str, language: str = "ar") -> tuple[Part, ...]:
+    return text_parts(title, "", body, language)
 
 
 def test_spelling_is_not_new() -> None:
@@ -435,15 +434,14 @@ def evil_story(text: str) -> Topics:
 def test_on_a_terminal(text: str) -> None:
     """Explanation and story of hostile texts take a row for each line, and change neither cursor
     nor other rows; colours are those of our marks."""
-    topics = evil_story(text[:40])  # all of it has to fit on the screen
-    for colour in (False, True):
+    topics = evil_story(text[:30])  # all of it has to fit on the screen
+    for columns, colour in ((79, True), (55, False)):
         for name in (OPENER, OTHER):
             found = explain(topics, name)  # type: ignore[arg-type]
             assert found.marked is not None
-            check(explanation_text(found, 3, 79, colour) + "\n", styled=colour)
-            check(explanation_text(found, 3, 55, colour) + "\n", styled=colour)
+            check(explanation_text(found, 3, columns, colour) + "\n", styled=colour)
         life = story(topics, OPENER)  # type: ignore[arg-type]
-        check(story_text(life, 3, 79, colour, everything=True) + "\n", styled=colour)
+        check(story_text(life, 3, columns, colour, everything=True) + "\n", styled=colour)
 
 
 @given(bodies, bodies, st.integers(45, 130), st.booleans())

@@ -122,20 +122,20 @@ def test_lost_text(sampled: Settings) -> None:
         with Finder(sampled) as finder:
             found = explain(finder, record["article_id"])
         assert value(found.decided) == record
-        assert (found.marked is None) == (found.text.article is None)
+        assert (found.marked is None) == (found.text.parts is None)
         return found.text
 
     with administration(sampled) as admin:
-        assert text(first).article is not None
+        assert text(first).parts is not None
         admin.delete_records({TopicPartition(raw, 0): first["origin"]["offset"] + 1})
-        assert text(first).article is None
+        assert text(first).parts is None
         assert "it has expired" in text(first).note
-        assert text(last).article is not None
+        assert text(last).parts is not None
         admin.delete_topics([raw])
         assert "there is no" in text(first).note
     topics.create(sampled)
     send(articles(copies[-2]["origin"]["offset"] + 1, seed=41), sampled)
-    assert text(first).article is text(last).article is None
+    assert text(first).parts is text(last).parts is None
     assert "another message stands there now" in text(first).note
     assert "the topic is not the one that it was" in text(last).note
 
