@@ -4,6 +4,7 @@ from the records that readers see and, for the text of what was held back, from 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -150,7 +151,7 @@ def explain(finder: Finder, identity: str) -> Explanation:
     if record["matched"]:
         known = decisions
         if record["matched"] != identity:
-            known = _decisions(finder, record["matched"], record["story_id"])
+            known = _before(finder, record, record["matched"])
         against = _held_against(record, known)
     against_text = None if against is None else _text(finder, record_of(against))
     other = None if against_text is None else against_text.parts
@@ -251,18 +252,24 @@ def _sorted(messages: Iterable[Tailed]) -> list[Tailed]:
 
 def _search(finder: Finder, wanted: bytes, key: bytes | None = None) -> Iterator[list[Tailed]]:
     """Step by step back in time the decisions that name this id, their key included."""
-    steps = finder.newest_first(_topics(finder), lambda k, value: wanted in value, key)
+    steps = finder.newest_first(_topics(finder), lambda value: wanted in value, key)
     for step in steps:
         yield [m for m in step if m.record is not None and m.record.keys() >= _FIELDS]
 
 
 def _decisions(
-    finder: Finder, identity: str, story_id: str = "", *, or_story: bool = False
+    finder: Finder,
+    identity: str,
+    *,
+    story_id: str = "",
+    before: float = math.inf,
+    or_story: bool = False,
 ) -> list[Tailed]:
     """The decisions on an article since the index last forgot it, newest first; with `or_story`
     those of the story of this id too.
 
-    `story_id` is where the article is likely to be: its partition is read first.
+    `story_id` is where the article is likely to be: its partition is read first. Only decisions
+    with a sequence less than `before` count.
     """
     # The sink keys by story: a story's partition follows from its id, if the partitioner is the
     # usual one and the topic has had its partitions from the start. Else all are read.
@@ -272,8 +279,9 @@ def _decisions(
             found += [
                 each
                 for each in step
-                if record_of(each)["article_id"] == identity
-                or (or_story and record_of(each)["story_id"] == identity)
+                if record_of(each)["sequence"] < before
+                and identity
+                in (record_of(each)["article_id"], or_story and record_of(each)["story_id"])
             ]
             begins = [
                 record_of(each)["sequence"]
@@ -285,6 +293,11 @@ def _decisions(
         if found:
             return _sorted(found)
     return []
+
+
+def _before(finder: Finder, record: Mapping[str, Any], identity: str) -> list[Tailed]:
+    """The decisions on another article of `record`'s story that were there before it."""
+    return _decisions(finder, identity, story_id=record["story_id"], before=record["sequence"])
 
 
 def _life(finder: Finder, story_id: str, known: list[Tailed]) -> list[Tailed]:
@@ -327,11 +340,7 @@ def _held_against(record: Mapping[str, Any], known: Iterable[Tailed]) -> Tailed 
 def _leader(finder: Finder, record: Mapping[str, Any]) -> Tailed | None:
     """The newest text that the first article of `record`'s story had when it was decided."""
     return next(
-        (
-            each
-            for each in _decisions(finder, record["story_id"], record["story_id"])
-            if "body" in record_of(each) and record_of(each)["sequence"] < record["sequence"]
-        ),
+        (each for each in _before(finder, record, record["story_id"]) if "body" in record_of(each)),
         None,
     )
 

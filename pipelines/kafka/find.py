@@ -68,10 +68,10 @@ class Finder:
     def newest_first(
         self,
         topics: list[str],
-        wanted: Callable[[bytes, bytes], bool],
+        wanted: Callable[[bytes], bool],
         key: bytes | None = None,
     ) -> Iterator[list[Tailed]]:
-        """For each step back in time the messages whose key and value `wanted` takes.
+        """For each step back in time the messages whose value `wanted` takes.
 
         Whoever has enough stops asking; the steps end at the topics' beginnings. With `key` only
         the partitions are read that Kafka's usual partitioner gives to it.
@@ -86,7 +86,7 @@ class Finder:
                 yield [
                     decoded(message, self.registry, self._schemas)
                     for message in self._between(starts, ends)
-                    if wanted(message.key or b"", message.value or b"")
+                    if wanted(message.value or b"")
                 ]
                 ends, back = starts, back * _FARTHER
         except KafkaError as error:
