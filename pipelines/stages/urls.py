@@ -58,10 +58,10 @@ TRACKING_PREFIXES = ("utm_", "pk_", "mtm_", "hsa_", "at_")
 # Who reads, not what. `sid` is none of them: on PHP-Nuke sites it is the story's number.
 SESSION_PARAMETERS = frozenset({"jsessionid", "phpsessid", "sessionid", "session_id", "cftoken"})
 SESSION_PREFIXES = ("aspsessionid",)
-# The session in a path: Java's `/7;jsessionid=0A1B`, ASP.NET's `/(S(lit3py55t21z5v55vlm25s55))/7`.
-_SESSION_IN_STEP = regex.compile(
-    r"(?i);jsessionid=[^;]*|^\([ASF]\([a-z0-9-]+\)\)(?=$|;jsessionid=)"
-)
+# The session in a path: Java's `/7;jsessionid=0A1B`, and ASP.NET's step before the page,
+# `/(S(lit3py55t21z5v55vlm25s55))/7`.
+_JAVA_SESSION = regex.compile(r"(?i);jsessionid=[^/;]*")
+_ASP_SESSION = regex.compile(r"(?i)\([ASF]\([a-z0-9-]+\)\)")
 
 # The page for telephones: `?amp`, `?amp=1`, `?outputType=amp`.
 _AMP_PARAMETERS = {"amp": ("", "1", "true"), "outputtype": ("amp",)}
@@ -139,21 +139,18 @@ def _host(name: str) -> str:
 def _steps(path: str) -> list[str]:
     """The path's steps, escaped, without a session's id and what asks for another look of it."""
     escaped = "%2F".join(_escape(each, _IN_PATH) for each in _ESCAPED_SLASH.split(path))
-    steps = [step for each in escaped.split("/") if (step := _without_session(each))]
+    steps = list(filter(None, _JAVA_SESSION.sub("", escaped).split("/")))
+    steps = [step for step in steps[:-1] if not _ASP_SESSION.fullmatch(step)] + steps[-1:]
     while steps:
         if _AMP_ENDING.search(steps[-1]):
             steps[-1] = _AMP_ENDING.sub("", steps[-1])
-        elif steps[-1].lower() == "amp" and _ARTICLE_NAME.search(steps[-2:][0]):
+        elif len(steps) > 1 and steps[-1].lower() == "amp" and _ARTICLE_NAME.search(steps[-2]):
             steps.pop()
         elif steps[0].lower() == "amp" and _ARTICLE_NAME.search(steps[-1]):
             del steps[0]
         else:
             break
     return steps
-
-
-def _without_session(step: str) -> str:
-    return step if "(" not in step and ";" not in step else _SESSION_IN_STEP.sub("", step)
 
 
 def _names_page(name: str, value: str) -> bool:
