@@ -422,6 +422,69 @@ def tail(topic: str, in_json: bool, new: bool, until_caught_up: bool, **values: 
             click.echo(as_json(message) if in_json else as_text(message, _columns()))
 
 
+@cli.command(epilog=_EXIT_CODES)
+@click.argument("article", metavar="ARTICLE_ID|URL")
+@click.option("--json", "in_json", is_flag=True, help="One JSON object, for programs.")
+@with_settings(*_KAFKA, "registry_url")
+def explain(article: str, in_json: bool, **values: Any) -> None:
+    """Say what was decided of an article, by which rule, and show what it was held against.
+
+    What only one of the two texts says is coloured on a terminal, else marked [+so+] and [-so-].
+    Reads the articles and duplicates topics from their ends backwards until it is found; the text
+    of a held-back article comes from the raw topic, as long as that keeps it.
+
+    \b
+    khabar explain 3f0c2a9be1d4477f9f0a1b2c3d4e5f60
+    khabar explain https://outlet.example/news/7
+    khabar explain https://outlet.example/news/7 --json
+    """
+    from pipelines.explain import explain as find
+    from pipelines.explain import identity
+    from pipelines.kafka.find import Finder
+    from pipelines.report import as_json, explanation_object, explanation_text
+
+    settings, wanted = _settings(values), identity(article)
+    with _progress("read") as told, Finder(settings, lambda n: told(f"{n} read")) as finder:
+        found = find(finder, wanted)
+    if in_json:
+        click.echo(as_json(explanation_object(found, finder.read)))
+    else:
+        click.echo(explanation_text(found, finder.read, _columns(), _in_colour()))
+
+
+@cli.command(epilog=_EXIT_CODES)
+@click.argument("story", metavar="STORY_ID|ARTICLE_ID|URL")
+@click.option("--all", "everything", is_flag=True, help="Show each article that was held back.")
+@click.option("--json", "in_json", is_flag=True, help="One JSON object, with all of them.")
+@with_settings(*_KAFKA, "registry_url")
+def story(story: str, everything: bool, in_json: bool, **values: Any) -> None:
+    """Show a story's life in the order of decisions: who said what when, and what was new in it.
+
+    A story may be named by any of its articles.
+
+    \b
+    khabar story 3f0c2a9be1d4477f9f0a1b2c3d4e5f60
+    khabar story https://outlet.example/news/7 --all
+    """
+    from pipelines.explain import identity
+    from pipelines.explain import story as find
+    from pipelines.kafka.find import Finder
+    from pipelines.report import as_json, story_object, story_text
+
+    settings, wanted = _settings(values), identity(story)
+    with _progress("read") as told, Finder(settings, lambda n: told(f"{n} read")) as finder:
+        found = find(finder, wanted)
+    if in_json:
+        click.echo(as_json(story_object(found, finder.read)))
+    else:
+        click.echo(story_text(found, finder.read, _columns(), _in_colour(), everything))
+
+
+def _in_colour() -> bool:
+    """Whether what is printed goes to a terminal that is to show colours (see no-color.org)."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+
 @cli.group(epilog=_EXIT_CODES)
 def index() -> None:
     """The writer's state.

@@ -90,6 +90,24 @@ def cut(text: str, cells: int) -> str:
     return "".join(each for each, _ in kept)
 
 
+def pieces(word: str, cells: int) -> list[str]:
+    """A word without controls in pieces of at most `cells` columns, cut between grapheme clusters.
+
+    Of a cluster no more is kept than `cut` keeps; one that is too wide becomes …
+    """
+    found, piece, used = [], "", 0
+    for match in _GRAPHEME.finditer(word):
+        cluster = match.group()[:_CLUSTER]
+        if width(cluster) > cells:
+            cluster = _ELLIPSIS
+        columns = max(1, width(cluster))
+        if piece and used + columns > cells:
+            found.append(piece)
+            piece, used = "", 0
+        piece, used = piece + cluster, used + columns
+    return [*found, piece] if piece else found
+
+
 def _columns(character: str) -> int:
     if character in _NO_WIDTH or unicodedata.category(character) in ("Mn", "Me"):
         return int(character == _EMOJI_SELECTOR)  # it makes a sign of one column an emoji of two

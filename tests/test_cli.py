@@ -87,6 +87,8 @@ def test_commands() -> None:
         "run",
         "process",
         "tail",
+        "explain",
+        "story",
         "index",
         "doctor",
     }
@@ -106,6 +108,9 @@ def test_commands() -> None:
         (("demo", "--outlet-zones", "no-such-file"), "no-such-file cannot be read"),
         (("index", "rebuild", "--outlet-zones", "no-such-file"), "no-such-file cannot be read"),
         (("tail", "articles", "--kafka-config", "no-such-file"), "no-such-file"),
+        (("explain",), "ARTICLE_ID|URL"),
+        (("explain", "abc"), "32 hex digits"),
+        (("story", "https://outlet.example/"), "32 hex digits"),
         (("no-such-command",), "no-such-command"),
     ],
 )

@@ -26,7 +26,7 @@ from pipelines import cli, demo
 from pipelines.kafka.tail import Tailed
 from pipelines.settings import Settings
 from pipelines.show import as_json, as_object, as_text
-from pipelines.terminal import cut, fitted, isolated, label, plain, width
+from pipelines.terminal import cut, fitted, isolated, label, pieces, plain, width
 from tests.test_show import ARTICLE, DUPLICATE, ENTITY, OF_ARTICLE, dead_letter, tailed
 
 FSI, PDI = "\u2068", "\u2069"
@@ -124,6 +124,16 @@ def test_a_name_in_ascii_needs_no_box() -> None:
     """An id is shown so that it can be copied; one with other letters, in a box."""
     assert label("loc:sy/hama\x1b") == "loc:sy/hama"
     assert label("loc:name/حماة") == f"{FSI}loc:name/حماة{PDI}"
+
+
+@given(texts.map(plain), st.integers(3, 20))
+def test_pieces(text: str, cells: int) -> None:
+    """A long word's pieces fit into the columns, and joined they are the word, but for what no
+    line could hold."""
+    found = pieces(text, cells)
+    assert all(width(piece) <= cells for piece in found)
+    kept = [each[:30] for each in clusters(text)]
+    assert "".join(found) == "".join(each if width(each) <= cells else "…" for each in kept)
 
 
 # --- On a terminal --------------------------------------------------------------------------------

@@ -72,7 +72,7 @@ def tail(
             polled = consumer.poll(_POLL_MS)
             for batch in polled.values():
                 for message in batch:
-                    yield _decoded(message, registry, known)
+                    yield decoded(message, registry, known)
             if until_caught_up:
                 if all(consumer.position(p) >= end for p, end in ends.items()):
                     return
@@ -86,7 +86,8 @@ def tail(
         consumer.close()
 
 
-def _decoded(message: Any, registry: Registry, known: dict[int, Any]) -> Tailed:
+def decoded(message: Any, registry: Registry, known: dict[int, Any]) -> Tailed:
+    """A message of Kafka's client with its value decoded; `known` keeps the schemas by id."""
     value, record = message.value, None
     if value and len(value) > _HEADER.size and value[0] == 0:
         _, schema_id = _HEADER.unpack_from(value)
