@@ -27,10 +27,9 @@ lint: $(VENV)/dev
 # Needs the development data (KHABAR_SHARED), and for languages a folder of a MediaWiki (MEDIAWIKI),
 # which are not part of this repository.
 eval: $(VENV)/dev
-	@set -e; for name in stories parts $(if $(MEDIAWIKI),language); do \
-		echo "== $$name"; $(BIN)/python -m "benchmarks.$$name" \
-			$$(test $$name != language || echo "$(MEDIAWIKI)"); \
-	done
+	$(BIN)/python -m benchmarks.stories
+	$(BIN)/python -m benchmarks.parts
+	$(if $(MEDIAWIKI),$(BIN)/python -m benchmarks.language $(MEDIAWIKI))
 
 bench: $(VENV)/dev
 	@set -e; for file in benchmarks/*.py; do \

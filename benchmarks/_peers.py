@@ -82,7 +82,8 @@ class _Simhash:
 
 
 def joined_shingles(text: str, n: int) -> list[str]:
-    return [" ".join(gram) for gram in shingles(text.split(), n)]
+    words = text.split()
+    return list({" ".join(words[at : at + n]) for at in range(max(1, len(words) - n + 1))})
 
 
 def datasketch_sketch(text: str, n: int, permutations: int = PERMUTATIONS) -> MinHash:

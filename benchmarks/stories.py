@@ -105,6 +105,9 @@ class Table:
         heads = "".join(f"   {f'{name}, weighted':25} plain" for name in self._labels)
         print(f"{'':46}{heads}   story F1  stories  largest  µs an article")
 
+    def print_stories(self, story_of: Stories) -> None:
+        print("\nKhabar's stories, pure and whole:", story_score(self._known, story_of))
+
     def print_line(self, name: str, story_of: Stories, micros: float) -> None:
         cells = ""
         for pairs in self._labels.values():
@@ -206,7 +209,7 @@ def counted(values: Iterable[str]) -> str:
 
 def print_decisions(articles: Decided, index: Index, seconds: collections.Counter) -> None:
     decisions = [article.decision for article in articles.values()]
-    print("\nverdicts:", counted(each.verdict for each in decisions))
+    print("verdicts:", counted(each.verdict for each in decisions))
     print("rules:", counted(each.rule for each in decisions))
     print("related:", counted(link.relation for each in decisions for link in each.related))
     for stage, total in seconds.items():
@@ -260,6 +263,7 @@ def main() -> None:
         table.print_line("exact Jaccard ≥ .27, ≥ .46 after 60 h, leader", bare.stories, bare.micros)
         for name, story_of, taken in found_by_peers(articles):
             table.print_line(name, story_of, taken)
+    table.print_stories(stories_of(done))
     print_decisions(done, index, seconds)
     print_updates(labels["own"], done)
     if not options.quick:
