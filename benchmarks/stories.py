@@ -33,7 +33,7 @@ from benchmarks._scores import (
     story_score,
     unseen_share,
 )
-from pipelines.records import Article, Origin
+from pipelines.records import Article, Decision, Origin
 from pipelines.stages.clean import clean
 from pipelines.stages.decide import Index, decide
 from pipelines.stages.fingerprint import fingerprint
@@ -44,8 +44,10 @@ DELAY_MS = 24 * HOUR_MS
 SHUFFLES = 3
 LATE_SHARES = (0.1, 1.0)
 LARGEST = 5
-# What a reader is shown as something new of a story that was seen.
+# What a reader is shown as something new of a story that was seen; or else it opens a story of its
+# own, with a link to what it goes on from.
 NEWS_OF_A_STORY = ("update", "correction", "retraction")
+GOES_ON = "update_of"
 
 Decided = dict[str, Article]  # by URL, in stream order
 
@@ -125,38 +127,50 @@ class Table:
         )
 
 
+def goes_on(decision: Decision) -> bool:
+    """Whether it tells a reader that a story has something new."""
+    linked = any(link.relation == GOES_ON for link in decision.related)
+    return linked or decision.verdict in NEWS_OF_A_STORY
+
+
+def decided_alone(pair: Pair, articles: Decided) -> Decision:
+    """The later article's decision, where the earlier one is all that was seen before."""
+    return decided([articles[pair.a], articles[pair.b]], Index())[pair.b].decision
+
+
 def print_updates(pairs: list[Pair], articles: Decided) -> None:
     """Is the later one of two articles of one story published again when, and only when, it has
     something new?
     """
     changes = [pair for pair in pairs if pair.change]
     truths = [pair.change == "update" for pair in changes]
-    later = [articles[pair.b].decision for pair in changes]
-    said = [decision.verdict in NEWS_OF_A_STORY for decision in later]
-    together = [
-        articles[pair.a].decision.story_id == articles[pair.b].decision.story_id for pair in changes
-    ]
     print(f"\nupdates: {sum(truths)} labelled update, {len(truths) - sum(truths)} duplicate")
-    for change in ("update", "duplicate"):
-        verdicts = counted(
-            f"{articles[pair.a].decision.verdict} then {articles[pair.b].decision.verdict}"
-            for pair in changes
-            if pair.change == change
-        )
-        print(f"  labelled {change}: {verdicts}")
 
-    def verdicts_score(answers: Iterable[tuple[bool, bool]]) -> str:
-        return str(judged((each, true, 1.0) for each, true in answers))
+    def print_verdicts(name: str, decisions: list[Decision]) -> None:
+        said = map(goes_on, decisions)
+        found = judged((each, true, 1.0) for each, true in zip(said, truths, strict=True))
+        print(f"  {name}: {found}")
+        for change in ("update", "duplicate"):
+            counts = counted(
+                "new, linked"
+                if decision.verdict == "new" and goes_on(decision)
+                else decision.verdict
+                for pair, decision in zip(changes, decisions, strict=True)
+                if pair.change == change
+            )
+            print(f"    labelled {change}: {counts}")
 
-    answers = list(zip(said, truths, strict=True))
-    print(f"  verdicts, all of them             {verdicts_score(answers)}")
-    in_one = [each for each, one in zip(answers, together, strict=True) if one]
-    print(f"  verdicts, {len(in_one):3} pairs in one story    {verdicts_score(in_one)}")
-    # A decision's novelty is to its story, which may have seen more than the pair's first article.
-    novelties = [decision.novelty for decision, one in zip(later, together, strict=True) if one]
-    if len(set(novelties)) > 1:
-        found = cross_validated(novelties, [true for _, true in in_one])
-        print(f"  the decision's novelty alone, its threshold cross-validated: {found}")
+    alone = [decided_alone(pair, articles) for pair in changes]
+    print_verdicts("verdicts, each pair alone", alone)
+    print_verdicts("verdicts in the stream", [articles[pair.b].decision for pair in changes])
+    matched = [
+        (decision.novelty, true)
+        for decision, true in zip(alone, truths, strict=True)
+        if decision.matched
+    ]
+    if len({novelty for novelty, _ in matched}) > 1:
+        found = cross_validated(*zip(*matched, strict=True))
+        print(f"  novelty of {len(matched)} matched alone, threshold cross-validated: {found}")
     words = {
         url: f"{articles[url].match.standfirst} {articles[url].match.body}".split()
         for pair in changes
@@ -168,7 +182,7 @@ def print_updates(pairs: list[Pair], articles: Decided) -> None:
     ):
         values = [measure(words[pair.a], words[pair.b]) for pair in changes]
         found = cross_validated(values, truths)
-        print(f"  {name}, of the two texts, cross-validated: {found}")
+        print(f"  {name}, of the two texts, threshold cross-validated: {found}")
 
 
 def print_shuffled(articles: Sequence[Article]) -> None:
