@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
-.PHONY: demo test test-slow lint bench lock clean
+.PHONY: demo test test-slow lint eval bench lock clean
 
 demo: $(VENV)/installed
 	@$(BIN)/khabar demo
@@ -23,6 +23,13 @@ lint: $(VENV)/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Needs the development data (KHABAR_SHARED), and for languages a folder of a MediaWiki (MEDIAWIKI),
+# which are not part of this repository.
+eval: $(VENV)/dev
+	$(BIN)/python -m benchmarks.stories
+	$(BIN)/python -m benchmarks.parts
+	$(if $(MEDIAWIKI),$(BIN)/python -m benchmarks.language $(MEDIAWIKI))
 
 bench: $(VENV)/dev
 	@set -e; for file in benchmarks/*.py; do \
@@ -65,6 +72,6 @@ $(VENV)/installed: requirements.lock camel-tools.lock pyproject.toml
 	@touch $@
 
 $(VENV)/dev: $(VENV)/installed requirements-dev.lock
-	@echo "installing what requirements-dev.lock names, about 30 MB, once"
+	@echo "installing what requirements-dev.lock names, about 70 MB, once"
 	@$(PIP) install --require-hashes -r requirements-dev.lock
 	@touch $@

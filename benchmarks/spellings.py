@@ -19,7 +19,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.stories import read_articles, read_pairs, scores
+from benchmarks._news import given_pairs, read_articles
+from benchmarks._scores import pair_score
 from pipelines.records import Article, Origin
 from pipelines.stages import fingerprint
 from pipelines.stages.arabic import layers
@@ -124,8 +125,8 @@ def main() -> None:
     if not data.is_dir():
         print(f"no development data at {data}; skipped (--shared names the folder above it)")
         return
-    cleaned = [clean(a) for a in read_articles(data / "news" / "saudinewsnet-dev.jsonl.xz")]
-    pairs = read_pairs(data)
+    cleaned = [clean(a) for a in read_articles(data)]
+    pairs = given_pairs(data)
     first = fingerprint._FACTORS
     before: dict[str, list[float]] = {}
     for rule in RULES:
@@ -134,13 +135,13 @@ def main() -> None:
         if rule is RULES[0]:
             print_joined(articles)
         by_url = {article.url: shingles(article) for article in articles}
-        alike = [jaccard(by_url[pair["url_a"]], by_url[pair["url_b"]]) for pair in pairs]
+        alike = [jaccard(by_url[pair.a], by_url[pair.b]) for pair in pairs]
         found = []
         for drawing in range(options.sketches):
             odd = np.random.default_rng(drawing).integers(1 << 31, size=len(first)) * 2 + 1
             fingerprint._FACTORS = odd.astype(np.uint32) if drawing else first
             story_of = stories(articles)
-            f1s = (scores(pairs, story_of, weighted)[2] for weighted in (False, True))
+            f1s = (pair_score(pairs, story_of, weighted).f1 for weighted in (False, True))
             found.append((*f1s, len(set(story_of.values()))))
         print(f"\n{rule.name}")
         for name, values in zip(
@@ -149,8 +150,8 @@ def main() -> None:
             spread = statistics.stdev(values) if len(values) > 1 else 0
             mean = statistics.mean(values)
             print(f"  {name}: {mean:.3f} ± {spread:.3f}, as shipped {values[0]:.3f}")
-        for label, name in (("DS", "the same story"), ("TPEN", "not the same")):
-            chosen = [at for at, pair in enumerate(pairs) if pair["label"] in label]
+        for same, name in ((True, "the same story"), (False, "not the same")):
+            chosen = [at for at, pair in enumerate(pairs) if pair.same == same]
             mean = statistics.mean(alike[at] for at in chosen)
             print(f"  Jaccard of {len(chosen)} pairs, {name}: {mean:.4f}", end="")
             base = before.get(rule.compared, alike)
