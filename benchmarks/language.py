@@ -122,10 +122,13 @@ def show(name: str, right: str, columns: dict[str, list[str]], ask: Callable[[st
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("mediawiki", type=Path)
+    parser.add_argument("mediawiki", type=Path, nargs="?")
     parser.add_argument("--articles", type=Path)
     parser.add_argument("--development", action="store_true")
     options = parser.parse_args()
+    if options.mediawiki is None:
+        print("no folder of MediaWiki's messages named; skipped")
+        return
     texts = {
         language: messages(options.mediawiki, language, options.development)
         for language in ARABIC_SCRIPT | LATIN
