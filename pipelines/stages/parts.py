@@ -49,6 +49,7 @@ _STANDFIRST_WORDS = range(12, 101)
 _PREFIX_CHARACTERS = 90
 _LABEL_CHARACTERS = 80  # no date and no credit on a line of its own is longer
 _LISTED_LINES = 12
+_AUTHOR_CHARACTERS = 1000  # as it came, in HTML or not; what is longer names nobody
 _TAIL_PIECES = 60  # no page ends in more pieces of furniture
 _CLOSING = '"”»’)]'
 
@@ -86,6 +87,8 @@ def parts(
     text says nothing. `source` is who delivered the message. `captions` are the raw spans that
     markup calls so.
     """
+    if len(author) > _AUTHOR_CHARACTERS:
+        author = ""
     page = _Page(text, offsets, title.text, author, source)
     _take_captions(page, captions)
     if arabic:

@@ -386,6 +386,12 @@ def test_pages_of_many_houses(page: str, told: dict[str, str]):
             assert facts(article) == told
 
 
+def test_an_author_without_end_names_nobody():
+    """A field of the size of an article is not read: in HTML it may hold what takes minutes."""
+    for spaces, told in ((20, {"agency": "واس", "dateline": "الرياض"}), (2000, {})):
+        assert facts(cleaned(FIRST, TITLE, author="الرياض - واس" + " " * spaces)) == told
+
+
 def test_what_the_text_says_wins_over_the_author():
     """The author field fills what the text leaves open, each fact by itself."""
     article = cleaned(f"بيروت (أ ف ب) - {FIRST}\n{SECOND}", TITLE, author="لندن: سامر الأحمد")
