@@ -472,7 +472,8 @@ def test_a_name_alone_is_the_author_or_in_the_picture():
     signed = cleaned(f"{FIRST}\n{SECOND}\n- {name}", TITLE)
     assert signed.display.byline == name
     assert kinds(signed) == [("byline", f"- {name}")]
-    named = cleaned(f"{FIRST}\nوحضر الأحمد الافتتاح مع عدد من زملائه.\n{name}", TITLE)
+    guest = "وحضر الأحمد حفل الافتتاح مع عدد كبير من زملائه."
+    named = cleaned(f"{FIRST}\n{guest}\n{name}", TITLE)
     assert not named.display.furniture
 
 
