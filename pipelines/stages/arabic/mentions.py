@@ -15,7 +15,7 @@ from typing import NamedTuple
 from pipelines.offsets import OffsetMap
 from pipelines.records import DateMention, Passage, RawField
 from pipelines.stages.arabic.calendars import weekday_up_to, words
-from pipelines.stages.arabic.words import Vocabulary, Words
+from pipelines.stages.arabic.words import Words
 from pipelines.stages.arabic.written_dates import (
     AGREED,
     DATE_WORDS,
@@ -52,7 +52,7 @@ _QUOTES = '«»"“”„'
 _TANWIN = "\u064b"
 
 _COUNTED = frozenset({*WEEKDAY_WORDS, *RELATIVE_WORDS})
-_TRIGGERS = Vocabulary(DATE_WORDS | _COUNTED)
+_TRIGGERS = DATE_WORDS | _COUNTED
 _WITH_AND = _COUNTED | {"واول"}
 
 
@@ -118,14 +118,15 @@ def date_mentions(
 
 
 def _mentions(text: _Text, now: _Now | None) -> list[Found]:
-    places = [place for place in text.places if text.words.at(place) in DATE_WORDS]
+    all_words = text.words.all
+    places = [place for place in text.places if all_words[place] in DATE_WORDS]
     written = written_dates(text.words, places) if places else []
     found = resolved(text.words, written, now.day if now else None)
     if now is None:
         return found
     taken = {place for each in written for place in range(each.first, each.stop)}
     for place in text.places:
-        if place not in taken and text.words.at(place) in _COUNTED:
+        if place not in taken and all_words[place] in _COUNTED:
             each = _counted(text, place, now)
             if each and taken.isdisjoint(range(each.first, each.stop)):
                 taken.update(range(each.first, each.stop))
@@ -155,7 +156,7 @@ def _mention(text: _Text, found: Found, raw: str) -> DateMention:
 
 def _counted(text: _Text, place: int, now: _Now) -> Found | None:
     try:
-        if text.words.at(place) in RELATIVE_WORDS:
+        if text.words.all[place] in RELATIVE_WORDS:
             return _from_relative_words(text, place, now)
         return _from_weekday(text.words, place, now)
     except OverflowError:  # the calendar's first and last days
@@ -207,7 +208,7 @@ def _shift(texts: list[_Text], own: date) -> int | None:
     votes: Counter[int] = Counter()
     for text in texts:
         for place in text.places:
-            if text.words.at(place) in RELATIVE_WORDS:
+            if text.words.all[place] in RELATIVE_WORDS:
                 said = _relative_words(text.words, place)
                 if said.weekday is not None:
                     votes[_away(said, own)] += 1
@@ -288,7 +289,7 @@ def _is_quoted(text: Words, said: _Said) -> bool:
 
 def _is_news(text: Words, place: int) -> bool:
     """Whether what happened is told, so that اليوم is a day and not our times."""
-    if text.between(place - 2, place) in (["اعتبارا", "من"], ["بيان", "له"], ["بيان", "لها"]):
+    if text.all[max(0, place - 2) : place] in (["اعتبارا", "من"], ["بيان", "له"], ["بيان", "لها"]):
         return True
     return text.follows(place, _NEWS_VERBS, unless=_CLAUSE_WORDS)
 
@@ -299,7 +300,7 @@ def _is_news(text: Words, place: int) -> bool:
 def _from_weekday(text: Words, place: int, now: _Now) -> Found | None:
     """The last such weekday up to the article's own day, but for المقبل and what is to come."""
     before, after = text.at(place - 1), text.at(place + 1)
-    weekday = WEEKDAY_WORDS[text.at(place)]
+    weekday = WEEKDAY_WORDS[text.all[place]]
     if before in NAMERS or after in ORDINALS or after in DAY_NUMBERS or after == "الموافق":
         return None  # صلاة الجمعة; the fifth of some month
     direction = DIRECTIONS.get(after)
@@ -310,7 +311,7 @@ def _from_weekday(text: Words, place: int, now: _Now) -> Found | None:
         return _on(place, place + 2, weekday_up_to(weekday, day), STATED)
     if after == "ما" or (after in ("قبل", "بعد") and text.at(place + 2) in DIRECTIONS):
         return None  # the one before the last
-    if "اسبوع" in text.between(place + 1, place + 1 + _WEEKLY_REACH):
+    if "اسبوع" in text.all[place + 1 : place + 1 + _WEEKLY_REACH]:
         return None  # يوم السبت من كل أسبوع
     named = before in _DAY_PARTS or text.at(place - 2) == "يومي"
     if named and text.at(place - 2) in NAMERS:
@@ -329,6 +330,6 @@ def _from_weekday(text: Words, place: int, now: _Now) -> Found | None:
         # Six days ago or tomorrow are equally likely, five days ago or the day after 2 to 1.
         confidence = NEAREST if days_ago < 5 else WEAK
         return _on(place, place + 1, day, confidence) if days_ago < 6 else None
-    if text.at(place)[0] != "و" and days_ago <= 1:
+    if text.all[place][0] != "و" and days_ago <= 1:
         return _on(place, place + 1, day, WEAK)
     return None

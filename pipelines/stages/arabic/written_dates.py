@@ -272,9 +272,9 @@ def _numeric(text: Words, place: int) -> Written | None:
     calendar: Calendar = "hijri" if year in HIJRI_YEARS else "gregorian"
     for first, order in ((place - 2, (0, 1)), (place, (2, 1))):
         stop = first + 3
-        if first < 0 or stop > len(text):
+        if first < 0 or stop > len(text.all):
             continue
-        day, month = text.at(first + order[0]), text.at(first + order[1])
+        day, month = text.all[first + order[0]], text.all[first + order[1]]
         day = day.removesuffix("ه")
         if not (day.isdecimal() and month.isdecimal() and len(day) <= 2 and len(month) <= 2):
             continue
@@ -305,7 +305,7 @@ def _is_range(text: Words, first: Written, last: Written) -> bool:
     """Whether one date runs to the other, whose year then counts for both."""
     if first.calendar != last.calendar or first.month > last.month or first.day is None:
         return False
-    between = text.between(first.stop, last.first)
+    between = text.all[first.stop : last.first]
     if not between:
         return text.gap(last.first).strip("ـ ") in _JOINING
     return len(between) <= 2 and between[0] in ("الي", "حتي", "و", "وحتي")
@@ -315,7 +315,7 @@ def _are_one_day(text: Words, one: Written, other: Written) -> bool:
     """Whether they are one day in two calendars: الموافق, a bracket or a stroke is between."""
     if one.first > other.first:
         one, other = other, one
-    between = text.between(one.stop, other.first)
+    between = text.all[one.stop : other.first]
     if not between:
         return text.gap(other.first).strip() in _SAME_DAY_MARKS
     return between[0] in _SAME_DAY and between[1:] in ([], ["ل"], ["يوم"])
