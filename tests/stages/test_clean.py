@@ -105,6 +105,7 @@ def test_a_dateline_comes_off_the_first_paragraph(prefix: str, kind: str, fact: 
         "بيروت - الوزير: ",
         "غزة - عاجل: ",
         "القاهرة (الكبرى) - ",
+        '"الجزيرة - خاص: ',
         "وفا - ",
         "وما - ",
     ],
@@ -152,6 +153,7 @@ def test_a_standfirst_is_a_summary_without_full_stop():
     assert article.display.body.text == f"{third}\n\n{SECOND}"
     joined = cleaned(f"{summary}.\n\n{third}\n\n{SECOND}")
     assert joined.display.standfirst.text == ""
+    assert cleaned(f"{summary}\n\n{SECOND}\n\n{third}").display.standfirst.text == ""  # and …
     assert normalize(article).match.content_hash == normalize(joined).match.content_hash
 
 
@@ -392,6 +394,20 @@ def test_an_author_without_end_names_nobody():
         assert facts(cleaned(FIRST, TITLE, author="الرياض - واس" + " " * spaces)) == told
 
 
+def test_of_several_sources_the_one_that_delivered_it():
+    """Of the outlets that a source line names it is the message's source, else the first."""
+    body = f"{FIRST}\n{SECOND}\nالمصدر: دفاتر النهار + بوصلة الموانئ"
+    assert cleaned(body, TITLE).display.outlet == "دفاتر النهار"
+    assert cleaned(body, TITLE, source="بوصلة الموانئ").display.outlet == "بوصلة الموانئ"
+
+
+def test_the_date_of_a_document_is_no_publication():
+    """Under another line of its head a date is the document's, and stays in it."""
+    article = cleaned(f"الرقم: أ/1\n1 مارس 2017\n{FIRST}\n{SECOND}", TITLE)
+    assert not article.display.furniture
+    assert article.published.utc is None
+
+
 def test_what_the_text_says_wins_over_the_author():
     """The author field fills what the text leaves open, each fact by itself."""
     article = cleaned(f"بيروت (أ ف ب) - {FIRST}\n{SECOND}", TITLE, author="لندن: سامر الأحمد")
@@ -469,6 +485,8 @@ def test_a_name_alone_is_the_author_or_in_the_picture():
     assert (author.display.byline, author.display.captions) == (name, ())
     picture = cleaned(f"{name}\n{FIRST}\nوحضر الأحمد الافتتاح مع عدد من زملائه.", TITLE)
     assert (picture.display.byline, picture.display.captions) == ("", (name,))
+    titled = cleaned(f"{name}\n{FIRST}\nوحضر الأحمد الافتتاح مع عدد من زملائه.", f"{name}: رأيه")
+    assert (titled.display.byline, titled.display.captions) == (name, ())
     signed = cleaned(f"{FIRST}\n{SECOND}\n- {name}", TITLE)
     assert signed.display.byline == name
     assert kinds(signed) == [("byline", f"- {name}")]
@@ -479,7 +497,8 @@ def test_a_name_alone_is_the_author_or_in_the_picture():
 
 def test_a_label_that_text_follows_is_no_contributors():
     """المساهمون are shareholders, too: it is a label under the text, with persons or nothing."""
-    for rest in (f"\n{SECOND}", "\nصندوق الميناء للتقاعد\nشركة النهر للنقل"):
+    firms = "\nصندوق الميناء للتقاعد\nشركة النهر للنقل"
+    for rest in (f"\n{SECOND}", f"\nسامر الأحمد\n{SECOND}", firms):
         article = cleaned(f"{FIRST}\nالمساهمون:{rest}", TITLE)
         assert not article.display.furniture
     article = cleaned(f"{FIRST}\nالمساهمون:\nسامر الأحمد\nليلى العلي", TITLE)

@@ -226,6 +226,12 @@ def test_a_date_without_its_year_far_off():
     assert [m.confidence for m in (near, far, said)] == [0.8, 0.6, 0.8]
 
 
+def test_a_weekday_five_days_ago_may_be_to_come():
+    """The further back the last such weekday is, the likelier the next one is meant."""
+    found = article("اجتمعوا مساء الأحد. وتفرقوا مساء الجمعة.").dates
+    assert [(m.date, m.confidence) for m in found] == [("2017-11-12", 0.8), ("2017-11-10", 0.6)]
+
+
 def test_the_day_where_it_was_written():
     """At 22:00 UTC it is tomorrow in Riyadh, and أمس there is today."""
     night = parse_time("2017-11-15T22:00:00Z")
