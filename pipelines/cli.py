@@ -360,7 +360,7 @@ def run(context: click.Context, /, until_caught_up: bool, **values: Any) -> None
     show_default=True,
     help="Order in which stories are decided.",
 )
-@with_settings("ner", "outlet_zones", "window_days", "max_message_bytes")
+@with_settings("ner", "outlet_zones", "window_days", "max_stories", "max_message_bytes")
 def process(inputs: tuple[str, ...], out: Path, order: str, **values: Any) -> None:
     """Run the same graph over files, without Kafka, and write Avro files.
 
@@ -527,7 +527,7 @@ def index_rebuild(**values: Any) -> None:
 
 
 @cli.command(epilog=_EXIT_CODES)
-@with_settings(*_KAFKA, "registry_url", "group", "window_days")
+@with_settings(*_KAFKA, "registry_url", "group", "window_days", "max_stories")
 def doctor(**values: Any) -> None:
     """Say what is missing or misconfigured, and what to type. Exit code 2 when something is.
 

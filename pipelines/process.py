@@ -63,7 +63,7 @@ def process(
         sink = stack.enter_context(_AvroFiles(out, progress))
         _edges[_JOB] = (raw, sink)
         stack.callback(_edges.clear)
-        use_index(_JOB, Index(window_ms=settings.window_ms))
+        use_index(_JOB, Index(settings.window_ms, settings.max_stories))
         stack.callback(forget_index, _JOB)
         try:
             with in_process_pipeline() as pipeline:

@@ -142,14 +142,20 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """What the index compares: `keys` are 64-bit hashes (little-endian, 8 bytes each, ascending),
-    `sketch` 256 one-byte MinHash values; both empty for a text of fewer than `words` allow.
+    """What the index compares, made by `stages/fingerprint.py`: `keys` are 64-bit hashes
+    (little-endian, 8 bytes each, ascending), `signature` is what is kept of a text. `text` holds
+    its words in order, `distinct` each of them once, `title` those of the title, 12 bytes a word.
+    All of them are empty for a text that has too few `words`. `exact` is 64 bits that an exact copy
+    has as well, empty for next to no text.
     """
 
     keys: bytes = b""
-    sketch: bytes = b""
+    signature: bytes = b""
     words: int = 0
-    shingles: int = 0
+    text: bytes = b""
+    distinct: bytes = b""
+    title: bytes = b""
+    exact: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +170,12 @@ class Related:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What the writer decided of an article, and why. `sequence` is the writer's order."""
+    """What the writer decided of an article, and why. `sequence` is the writer's order.
+
+    Scores are between 0 and 1, but for `news`: the most nats of words that the story had not used,
+    among any 20 words in a row. `place` is what the text became in its story's memory, one of
+    `stages.index`'s NOWHERE, LEADER, LONGER and TOLD.
+    """
 
     verdict: Verdict = "new"
     story_id: str = ""
@@ -174,10 +185,13 @@ class Decision:
     matched: str = ""
     jaccard: float = 0.0
     containment: float = 0.0
+    likeness: float = 0.0
     novelty: float = 1.0
+    news: float = 0.0
     supersedes: int | None = None
     related: tuple[Related, ...] = ()
     event_time: int = 0
+    place: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +260,7 @@ class Article:
     dates: tuple[DateMention, ...] = ()
     fingerprint: Fingerprint = field(default_factory=Fingerprint)
     decision: Decision = field(default_factory=Decision)
+    entry: bytes = b""  # the decision as `news.index` keeps it
     entities: tuple[Entity, ...] = ()
 
 

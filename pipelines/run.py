@@ -27,6 +27,7 @@ from pipelines.process import entities_version
 from pipelines.runner import in_process_pipeline
 from pipelines.settings import Settings
 from pipelines.stages.encode import Topics
+from pipelines.stages.index import STORY_BYTES
 
 # Seconds that Kafka and the registry may take to appear at start.
 WAIT_S = 60.0
@@ -77,7 +78,8 @@ def run(
         say(
             f"reading {settings.topic(schemas.RAW)} as group {settings.group}, generation "
             f"{job.generation}, {settings.delivery}; {len(job.index)} stories in the window, "
-            f"{job.index.memory_bytes() / 1e6:.1f} MB"
+            f"{job.index.memory_bytes() / 1e6:.1f} MB of at most "
+            f"{settings.max_stories * STORY_BYTES / 1e6:,.0f} MB (--max-stories)"
         )
         _run_opened(job, ids, zones, options, say, started)
     except Stopped:
@@ -300,5 +302,6 @@ def _line(job: Job, rate: float) -> str:
     return (
         f"in {job.read}, articles {written['articles']}, duplicates {written['duplicates']}, "
         f"entities {written['entities']}, dead letters {written['dead-letters']}, "
-        f"lag {job.lag}, {rate:.0f}/s, index {len(job.index)}"
+        f"lag {job.lag}, {rate:.0f}/s, stories {len(job.index)}"
+        + (f", {job.index.pushed_out} pushed out before their time" * bool(job.index.pushed_out))
     )

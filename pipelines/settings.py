@@ -86,6 +86,14 @@ SETTINGS: tuple[Setting, ...] = (
         at_most=90,
     ),
     Setting(
+        "max_stories",
+        2_000_000,
+        "Stories that are remembered at most, about 0.5 GB for each million; more push the oldest "
+        "out before the window ends, which `run` counts and says.",
+        at_least=1_000,
+        at_most=100_000_000,
+    ),
+    Setting(
         "max_message_bytes",
         1024 * 1024,
         "Bytes of a message that are taken; larger ones become dead letters. A record carries "
@@ -124,6 +132,7 @@ class Settings:
     ner: str
     outlet_zones: str
     window_days: int
+    max_stories: int
     max_message_bytes: int
     bundle_linger_ms: int
     bundle_max_ms: int

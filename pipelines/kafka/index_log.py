@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from typing import Any
 
 from kafka import TopicPartition
@@ -21,6 +22,11 @@ from pipelines.stages.decide import STATE_VERSION, Index
 _UNREADABLE = "unreadable"
 
 
+def new_index(settings: Settings) -> Index:
+    """An empty index with the settings' bounds."""
+    return Index(settings.window_ms, settings.max_stories)
+
+
 class IndexLog:
     """What has been read of the index topic so far: `end` is the next offset, `generation` the
     highest one seen, `index` the state that the decisions up to there make.
@@ -29,7 +35,7 @@ class IndexLog:
     def __init__(self, settings: Settings, schema_ids: Mapping[str, int]) -> None:
         self.end = 0
         self.generation = 0
-        self.index = Index(window_ms=settings.window_ms)
+        self.index = new_index(settings)
         self._settings = settings
         self._schema_id = schema_ids[schemas.INDEX]
         self._topic = settings.topic(schemas.INDEX)
@@ -39,18 +45,22 @@ class IndexLog:
 
     def catch_up(self, stopped: Callable[[], bool] = lambda: False) -> None:
         """Takes in what was committed since the last call. Raises Stopped, and KafkaError."""
-        for entry in self.entries(self.end, stopped):
-            generation = entry["generation"]
-            if entry["kind"] == "reset":
-                self.index = Index(window_ms=self._settings.window_ms)
-                self._foreign.clear()
-            if entry["kind"] != "decision":
-                self._group = entry["group"]
-                self.index.last_sequence = max(self.index.last_sequence, entry["sequence"])
-            # Without transactions a writer that was replaced may still write: it is not heard.
-            elif generation >= self.generation:
-                self._take_in(entry)
-            self.generation = max(self.generation, generation)
+        with ExitStack() as stack:
+            stack.enter_context(self.index.restoring())
+            for entry in self.entries(self.end, stopped):
+                generation = entry["generation"]
+                if entry["kind"] == "reset":
+                    stack.close()
+                    self.index = new_index(self._settings)
+                    stack.enter_context(self.index.restoring())
+                    self._foreign.clear()
+                if entry["kind"] != "decision":
+                    self._group = entry["group"]
+                    self.index.last_sequence = max(self.index.last_sequence, entry["sequence"])
+                # Without transactions a writer that was replaced may still write: it is not heard.
+                elif generation >= self.generation:
+                    self._take_in(entry)
+                self.generation = max(self.generation, generation)
 
     def require_usable(self) -> None:
         """Raises UsageError for a state that another version or another group has made."""
@@ -92,10 +102,10 @@ class IndexLog:
         finally:
             consumer.close()
 
-    def message(self, entry: Mapping[str, Any]) -> Message:
-        """`entry` as a message of the topic."""
+    def message(self, entry: Mapping[str, Any], key: bytes = b"") -> Message:
+        """`entry` as a message of the topic; `key` is the article's id."""
         value = encode.frame(self._schema_id, schemas.INDEX, entry)
-        return Message(self._topic, entry.get("article_id", "").encode(), value)
+        return Message(self._topic, key, value)
 
     def mark(self, kind: str, generation: int, sequence: int = 0) -> Message:
         """A `start` or a `reset`: who writes from here on, and behind which sequence."""
@@ -106,14 +116,13 @@ class IndexLog:
                 "state_version": STATE_VERSION,
                 "group": self._settings.group,
                 "sequence": sequence,
-                "keys": b"",  # fastavro does not take a schema's own default for bytes
-                "sketch": b"",
+                "state": b"",  # fastavro does not take a schema's own default for bytes
             }
         )
 
     def _take_in(self, entry: Mapping[str, Any]) -> None:
         if entry["state_version"] == STATE_VERSION:
-            self.index.restore(entry)
+            self.index.restore(entry["state"])
         else:
             self._foreign.add(entry["state_version"])
 

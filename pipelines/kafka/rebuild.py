@@ -8,21 +8,32 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from pipelines import schemas
 from pipelines.errors import Superseded, UsageError
+from pipelines.kafka.index_log import new_index
 from pipelines.kafka.tail import Tailed, tail
 from pipelines.kafka.transaction import Job
-from pipelines.records import Article, Decision, Origin, RawMessage, Related, StageError
+from pipelines.records import (
+    Article,
+    Decision,
+    Display,
+    Match,
+    Origin,
+    RawMessage,
+    Related,
+    StageError,
+)
 from pipelines.settings import Settings
 from pipelines.stages import encode
 from pipelines.stages.clean import clean
-from pipelines.stages.decide import event_time, index_entry
+from pipelines.stages.decide import entry_of, event_time, place_of
 from pipelines.stages.decode import SchemaLookup, decode
 from pipelines.stages.fingerprint import fingerprint
+from pipelines.stages.index import RULES
 from pipelines.stages.normalize import normalize
 from pipelines.stages.times import OutletZones
 
@@ -51,29 +62,36 @@ def rebuild(
     oldest = time.time_ns() // 1_000_000 - settings.window_ms - _HOUR_MS
     last_sequence = 0
 
-    def entries() -> list[dict[str, Any]]:
+    def entries() -> Iterator[tuple[bytes, dict[str, Any]]]:
         nonlocal last_sequence
         published = _published(settings)
         last_sequence = max((r["sequence"] for r in published.values()), default=0)
-        found = []
+        found: list[tuple[Article, Origin]] = []
         for message in tail(settings, [settings.topic(schemas.RAW)], until_caught_up=True):
             record = published.pop((message.partition, message.offset), None)
             if record is None or message.timestamp < oldest:  # a dead letter, or not read yet
                 continue
             try:
-                entry = _entry(message, record, settings, schema_by_id, outlet_zones)
+                article, origin = _decided(message, record, settings, schema_by_id, outlet_zones)
             except StageError:
                 counts["refused"] += 1
                 continue
-            if entry["article_id"] != record["article_id"]:  # of a raw topic that was before
+            if article.article_id != record["article_id"]:  # of a raw topic that was before
                 counts["lost"] += 1
                 continue
-            found.append(entry)
+            found.append((article, origin))
             counts["rebuilt"] += 1
             progress(counts["rebuilt"])
         counts["lost"] += sum(record["time"] >= oldest for record in published.values())
         # Several partitions are read in another order than they were decided in.
-        return sorted(found, key=lambda entry: entry["sequence"])
+        found.sort(key=lambda each: each[0].decision.sequence)
+        index = new_index(settings)
+        for article, origin in found:
+            decision = replace(article.decision, place=place_of(article, article.decision, index))
+            article = replace(article, decision=decision)
+            article = replace(article, entry=entry_of(article, origin))
+            index.restore(article.entry)
+            yield article.article_id.encode(), encode.index_record(article, generation=0)
 
     job = Job(settings, schema_ids)
     try:
@@ -112,46 +130,52 @@ _DECISION = (
     "matched",
     "jaccard",
     "containment",
+    "likeness",
     "novelty",
+    "news",
     "supersedes",
     "related",
 )
 
 
-def _entry(
+def _decided(
     message: Tailed,
     record: Mapping[str, Any],
     settings: Settings,
     schema_by_id: SchemaLookup,
     outlet_zones: OutletZones | None,
-) -> dict[str, Any]:
+) -> tuple[Article, Origin]:
+    """The article in the message with the decision that was published of it, without its text."""
     origin = Origin(message.topic, message.partition, message.offset, message.timestamp)
     raw = RawMessage(origin, message.key, message.value)
     # What was taken once is taken again, whatever the limit is today.
     article = decode(raw, schema_by_id, max_bytes=encode.MAX_BYTES)
     article = fingerprint(normalize(clean(article, outlet_zones)))
-    return index_entry(_decided(article, record, settings), origin, generation=0)
-
-
-def _decided(article: Article, record: Mapping[str, Any], settings: Settings) -> Article:
-    """The article with the decision that was published of it."""
-    related = tuple(Related(**each) for each in record["related"] or ())
-    optional = {
+    numbers = {
         name: record[name]
-        for name in ("matched", "jaccard", "containment", "novelty")
+        for name in ("matched", "jaccard", "containment", "likeness", "novelty", "news")
         if record[name] is not None
     }
-    return replace(
-        article,
-        decision=Decision(
-            verdict=record["verdict"],
-            story_id=record["story_id"],
-            revision=record["revision"],
-            sequence=record["sequence"],
-            rule=record["rule"],
-            supersedes=record["supersedes"],
-            related=related,
-            event_time=event_time(article, settings.window_ms),
-            **optional,
-        ),
+    decision = Decision(
+        verdict=record["verdict"],
+        story_id=record["story_id"],
+        revision=record["revision"],
+        sequence=record["sequence"],
+        # Of a rule that is no more, what is left of it is the verdict.
+        rule=record["rule"] if record["rule"] in RULES else "no-match",
+        supersedes=record["supersedes"],
+        related=tuple(Related(**each) for each in record["related"] or ()),
+        event_time=event_time(article, settings.window_ms),
+        **numbers,
     )
+    lean = replace(
+        article,
+        raw_title="",
+        raw_body="",
+        display=Display(),
+        match=Match(content_hash=article.match.content_hash),
+        dates=(),
+        fingerprint=replace(article.fingerprint, text=b"", distinct=b"", title=b""),
+        decision=decision,
+    )
+    return lean, origin

@@ -136,11 +136,13 @@ class Job:
         use_index(self.settings.group, self.index)
 
     def replace_index(
-        self, entries: Callable[[], Iterable[dict[str, Any]]], last_sequence: Callable[[], int]
+        self,
+        entries: Callable[[], Iterable[tuple[bytes, dict[str, Any]]]],
+        last_sequence: Callable[[], int],
     ) -> None:
         """Instead of `open`: fences the group's writer, then writes a new state in one transaction.
 
-        `entries` is called when no other writer can change what it reads, `last_sequence` after
+        `entries` gives keys and records. It is called when no other writer can change what it reads, `last_sequence` after
         it. Raises as `open` does; not UsageError for the state, which is what it replaces.
         """
         with self._guard():
@@ -150,8 +152,8 @@ class Job:
             made = entries()
             self._producer.begin_transaction()
             self._send(self._log.mark("reset", self.generation))
-            for entry in made:
-                self._send(self._log.message(entry | {"generation": self.generation}))
+            for key, record in made:
+                self._send(self._log.message(record | {"generation": self.generation}, key))
                 if len(self._sent) >= _MAX_BUNDLE_RECORDS:
                     self._producer.flush(timeout=ANSWER_S)
                     self._acknowledged()

@@ -27,7 +27,7 @@ from pipelines.records import (
     StageError,
 )
 from pipelines.stages.arabic.layers import PROFILE
-from pipelines.stages.decide import index_entry
+from pipelines.stages.decide import STATE_VERSION
 from pipelines.stages.fingerprint import FINGERPRINT_VERSION
 
 # Bytes of a message with its headers: what brokers and topics are set to take.
@@ -68,7 +68,7 @@ def encode(envelope: Envelope, topics: Topics) -> list[Message]:
     article, origin = envelope.article, envelope.raw.origin
     story_key = article.decision.story_id.encode()
     article_key = article.article_id.encode()
-    index = index_entry(article, origin, topics.generation)
+    index = index_record(article, topics.generation)
     if article.decision.verdict == "duplicate":
         duplicate = duplicate_record(article, origin, topics.entities_version)
         return [
@@ -129,7 +129,9 @@ def article_record(article: Article, origin: Origin, entities_version: str) -> d
         "matched": decision.matched or None,
         "jaccard": decision.jaccard if compared else None,
         "containment": decision.containment if compared else None,
+        "likeness": decision.likeness if compared else None,
         "novelty": decision.novelty if compared else None,
+        "news": decision.news if compared else None,
         "cues": list(display.cues),
         "related": [
             {
@@ -184,6 +186,9 @@ def duplicate_record(article: Article, origin: Origin, entities_version: str) ->
         "matched": decision.matched,
         "jaccard": decision.jaccard,
         "containment": decision.containment,
+        "likeness": decision.likeness,
+        "novelty": decision.novelty,
+        "news": decision.news,
         "rule": decision.rule,
         "source": article.source,
         "outlet": article.display.outlet,
@@ -194,6 +199,17 @@ def duplicate_record(article: Article, origin: Origin, entities_version: str) ->
         "profile": PROFILE,
         "versions": _versions(entities_version),
         "origin": _origin(origin),
+    }
+
+
+def index_record(article: Article, generation: int) -> dict[str, Any]:
+    """The record of a decision for the next start: schema `news.index.avsc`."""
+    return {
+        "kind": "decision",
+        "generation": generation,
+        "state_version": STATE_VERSION,
+        "sequence": article.decision.sequence,
+        "state": article.entry,
     }
 
 

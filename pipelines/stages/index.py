@@ -1,57 +1,128 @@
 """The writer's memory: which articles and stories the last window has seen, packed into arrays.
 
-It only stores, forgets and compares; what follows from a comparison is for `decide` to say.
+It only stores, forgets and finds; what two texts have in common is for `likeness` to say, and what
+follows from it for `decide`.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from array import array
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
+from itertools import islice
 from sys import getsizeof
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from pipelines.records import Decision, Origin, Related, Verdict
+from pipelines.records import Decision, Fingerprint, Origin, Related, Verdict
 from pipelines.stages.arabic.layers import PROFILE
-from pipelines.stages.fingerprint import FINGERPRINT_VERSION, PERMUTATIONS
+from pipelines.stages.fingerprint import FINGERPRINT_VERSION, SIGNATURE
+from pipelines.stages.hashtable import HASH_BITS, HashTable
 
-LAYOUT = "1"
+LAYOUT = "2"
 STATE_VERSION = f"{LAYOUT} {FINGERPRINT_VERSION} {PROFILE}"
 
 WINDOW_MS = 7 * 24 * 3600 * 1000
-# 1.8 GB: 910 bytes were measured for each of 200,000 articles that all opened a story.
-MAX_STORIES = 2_000_000
+# Bytes that a story takes with all its articles, as `python -m benchmarks.index decide` prints.
+STORY_BYTES = 512
+MAX_STORIES = 2_000_000  # 1 GB
 
 # A key that many texts share is a boilerplate phrase: its newest entries find what is current.
 HOT_KEY = 64
-# A longer text of the same story stands in for it when it is at least this much longer.
+# A longer text of the same story stands in for it when it weighs at least this much more.
 REPRESENTATIVE = 1.25
 # How many contents, and apart from them how many repetitions, an article is remembered by.
 REVISIONS = 8
 
 SAME_CONTENT = "same-content"
-NONE = -1  # no slot
+NONE = -1  # no slot, no row
+
+VERDICTS: tuple[Verdict, ...] = (
+    "new",
+    "duplicate",
+    "update",
+    "revision",
+    "correction",
+    "retraction",
+    "part_of",
+)
+# Every rule that a decision can name; their places in this list are stored.
+RULES = (
+    "no-match",
+    SAME_CONTENT,
+    "same-id",
+    "exact",
+    "exact-text",
+    "likeness",
+    "likeness-late",
+    "news",
+    "numbers",
+    "cue-update",
+    "cue-correction",
+    "cue-retraction",
+    "contained",
+)
+RELATIONS = (
+    "duplicate_of",
+    "revision_of",
+    "update_of",
+    "correction_of",
+    "retraction_of",
+    "contains",
+    "part_of",
+)
+# Scores are decided, stored and published in these steps, so that a restored one is the same.
+SCORE_STEPS = 10_000
+NEWS_STEPS = 32
 
 # Before any time that a record can carry.
 _BEFORE = -(1 << 62)
-
-_KEY_BITS = 36
+_LAST_SECOND = (1 << 32) - 1
+_HOUR = 3600  # seconds
+_SECOND_MS = 1000
 _SLOT_BITS = 28
-_KEY_MASK = np.uint64((1 << _KEY_BITS) - 1)
-_SLOT_MASK = (1 << _SLOT_BITS) - 1
-_SHIFT = np.uint64(_SLOT_BITS)
+_LOW_32 = (1 << 32) - 1
 
-# content, story, matched; jaccard, containment, novelty; seen, sequence, event time, offset;
-# partition, revision, supersedes; topic, verdict, rule, number of related articles.
-_ROW = struct.Struct("<16s16s16s3d4q3i4H")
-_RELATED = struct.Struct("<16sH2d")
-# last sight, slot; then rows, oldest first.
-_HEAD = struct.Struct("<qi")
+# A decision on an article: its id, its content, what an exact copy shares with it, its story;
+# offset, seconds of the last sight (rounded up), low half of the sequence, partition; jaccard,
+# containment, likeness, novelty, news; revision; the article's row with the content before this
+# one, that of the repetition before, and where its text stands; topic, verdict, rule, and what was
+# matched together with the text's place.
+_ROW = struct.Struct("<16s8s8s16sqIIH5HIiiiBBBB")
+_EXACT_AT, _SEEN_AT, _SEQUENCE_AT, _BEFORE_AT, _REPEATED_AT, _SLOT_AT, _RULE_AT = (
+    *(24, 56, 60),
+    *(80, 84, 88, 94),
+)
+_ROW_HEADS = np.dtype(
+    {
+        "names": ["article", "exact", "seen"],
+        "formats": ["<u8", "<u8", "<u4"],
+        "offsets": [0, _EXACT_AT, _SEEN_AT],
+        "itemsize": _ROW.size,
+    }
+)
+_SEEN = struct.Struct("<I")
+_NUMBER = struct.Struct("<i")
+_CHAINS = struct.Struct("<ii")
+_UNPACK_KEYS = struct.Struct("<Q").iter_unpack
+# What an entry of news.index holds: as above, with matched as an id, with times in milliseconds
+# (ingested, event, published), and the numbers of keys, links and letters of the topic that follow.
+_ENTRY = struct.Struct("<16s8s8s16s16sqqqqqH5HIBBBBBBH")
+_LINK = struct.Struct("<16sBHH")
+_NO_EXACT = bytes(8)
+_SIGNATURE_BYTES = SIGNATURE.itemsize
+_NO_SIGNATURE = np.zeros(1, dtype=SIGNATURE)[0]
+_SAME_CONTENT = RULES.index(SAME_CONTENT)
+_DUPLICATE = VERDICTS.index("duplicate")
+_LINKED = 200  # bytes of a link to another article, about
+NOWHERE, LEADER, LONGER, TOLD = range(4)  # what a text is in its story: see `Entry`
+_NOTHING, _ITSELF, _FIRST, _OTHER = range(4)  # what was matched: or the story's first article
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +130,7 @@ class Row:
     """One decision on an article, with the message and the content that it was made on.
 
     `seen` is the broker's time then, or the event time if that is later, in milliseconds since
-    1970 UTC.
+    1970 UTC, rounded up to a second.
     """
 
     content: bytes
@@ -85,7 +156,7 @@ class Known:
 
         Its content counts as well: a topic that was made anew counts its offsets anew.
         """
-        wanted = (_digest(content_hash), origin.topic, origin.partition, origin.offset)
+        wanted = (short(content_hash.encode()), origin.topic, origin.partition, origin.offset)
         for row in self.rows:
             if (row.content, row.topic, row.partition, row.offset) == wanted:
                 return row
@@ -93,38 +164,93 @@ class Known:
 
     def with_content(self, content_hash: str) -> Row | None:
         """The row of the latest decision on this content."""
-        content = _digest(content_hash)
+        content = short(content_hash.encode())
         return next((row for row in reversed(self.rows) if row.content == content), None)
 
 
-class _Names:
-    """Strings that occur again and again, as small numbers."""
+def short(value: bytes) -> bytes:
+    """64 bits that stand for a value."""
+    return xxhash.xxh3_64_digest(value)
 
-    def __init__(self) -> None:
-        self._numbers: dict[str, int] = {}
-        self._names: list[str] = []
 
-    def number(self, name: str) -> int:
-        found = self._numbers.get(name)
-        if found is None:
-            found = self._numbers[name] = len(self._names)
-            self._names.append(name)
-        return found
+def pack_entry(
+    article_id: str,
+    content_hash: str,
+    exact: bytes,
+    origin: Origin,
+    ingested_at: int,
+    published_at: int,
+    decision: Decision,
+    fingerprint: Fingerprint,
+) -> bytes:
+    """A decision as news.index keeps it: all that `Index.restore` needs of it.
 
-    def name(self, number: int) -> str:
-        return self._names[number]
+    `exact` is 64 bits that an exact copy would share, or empty. What `decision.place` puts nowhere
+    leaves its fingerprint out.
+    """
+    placed = decision.place != NOWHERE
+    topic = origin.topic.encode()
+    keys = fingerprint.keys if decision.place in (LEADER, LONGER) else b""
+    return b"".join(
+        (
+            _ENTRY.pack(
+                bytes.fromhex(article_id),
+                short(content_hash.encode()),
+                exact,
+                bytes.fromhex(decision.story_id),
+                bytes.fromhex(decision.matched),
+                decision.sequence,
+                origin.offset,
+                ingested_at,
+                decision.event_time,
+                published_at,
+                origin.partition,
+                *_steps(decision),
+                decision.revision,
+                VERDICTS.index(decision.verdict),
+                RULES.index(decision.rule),
+                decision.place,
+                len(keys) // 8,
+                len(decision.related),
+                placed and bool(fingerprint.signature),
+                len(topic),
+            ),
+            topic,
+            fingerprint.signature if placed else b"",
+            keys,
+            *(
+                _LINK.pack(
+                    bytes.fromhex(link.article_id),
+                    RELATIONS.index(link.relation),
+                    round(link.jaccard * SCORE_STEPS),
+                    round(link.containment * SCORE_STEPS),
+                )
+                for link in decision.related
+            ),
+        )
+    )
+
+
+def _steps(decision: Decision) -> tuple[int, int, int, int, int]:
+    return (
+        round(decision.jaccard * SCORE_STEPS),
+        round(decision.containment * SCORE_STEPS),
+        round(decision.likeness * SCORE_STEPS),
+        round(decision.novelty * SCORE_STEPS),
+        round(decision.news * NEWS_STEPS),
+    )
 
 
 class Index:
     """What the writer knows of the last window; one writer at a time, never shared.
 
-    Texts (a story's leader, and at most one longer representative) lie in numbered slots: a
-    256-byte sketch and some numbers each. A hash table with open addressing leads from the low 36
-    bits of a fingerprint key to 28 bits of slot. Freed slots are used again only after the table
-    was swept of them. An article's decisions are one packed `bytes` value.
+    An article's decisions are rows of 96 bytes, chained from the newest. The texts that others are
+    held against (a story's leader, and at most one longer representative) lie in slots: a signature
+    and some numbers each. Hash tables lead from an article, from what exact copies share, and from
+    a fingerprint key to them. Rows and slots are used again when they have expired.
 
     Everything is derived from the entries of `news.index`, in their order: a live index and one
-    restored from its entries hold the same. Time is the highest broker time among the entries.
+    restored from its entries answer alike. Time is the highest broker time among the entries.
     """
 
     def __init__(self, window_ms: int = WINDOW_MS, max_stories: int = MAX_STORIES) -> None:
@@ -132,25 +258,38 @@ class Index:
         self.max_stories = max_stories
         self.last_sequence = 0
         self.clock = _BEFORE
-        self._names = _Names()
-        self._articles: dict[bytes, bytes] = {}  # in the order of the last sight
-        self._contents: dict[int, bytes] = {}  # hash of a content → article
-        self._pruned = _BEFORE
+        # Stories that left before their time because there were more than `max_stories`.
+        self.pushed_out = 0
         self._stories = 0
-        self._expiries: list[int] = []  # heap of a text's expiry << 28 | slot
+        self._topics: list[str] = []
 
-        self._sketches = np.zeros((0, PERMUTATIONS), dtype=np.uint8)
-        self._shingles = np.zeros(0, dtype=np.int32)
-        self._published = np.zeros(0, dtype=np.int64)
-        self._sequences = np.zeros(0, dtype=np.int64)
-        self._expires = np.zeros(0, dtype=np.int64)
+        self._rows = np.zeros(0, dtype=np.uint8).data
+        self._row_count = 0
+        self._free_rows = array("i")
+        self._rows_by_hour: dict[int, array[int]] = {}
+        self._rows_due = -_BEFORE
+        self._links: dict[int, tuple[Related, ...]] = {}  # by row, where there are any
+        self._matched: dict[int, bytes] = {}  # by row, where it is neither itself nor the leader
+        self._articles = HashTable()  # article → its newest row
+        self._exact = HashTable()  # what exact copies share → the newest row with it
+
+        self._signatures = np.zeros(0, dtype=SIGNATURE)
+        self._published = np.zeros(0, dtype=np.uint32)  # seconds
+        self._expires = np.zeros(0, dtype=np.uint32)  # seconds, rounded up; 0: nothing lives here
+        self._owners = np.zeros(0, dtype=np.int32)  # row of the article whose text this is
         self._leaders = np.zeros(0, dtype=np.int32)  # slot of the story's leader
-        self._representatives = np.zeros(0, dtype=np.int32)  # a leader's longer text, or NONE
-        self._owners: list[bytes | None] = []  # None: free or dead
-        self._free: list[int] = []
-        self._dead = 0
-
-        self._resize_table(1 << 10)
+        self._longer = np.zeros(0, dtype=np.int32)  # a leader's longer text, or NONE
+        self._slot_count = 0
+        self._free_slots = array("i")
+        self._dead_slots = array("i")  # still in the table of keys
+        self._keys = HashTable()  # key → slots
+        # What readers were told beside the leader's text, by its slot: a filter of words.
+        self._told: dict[int, NDArray[np.uint8]] = {}
+        # A text's expiry << 28 | slot for the hour that ends next, the slots alone for later hours.
+        self._soon: list[int] = []
+        self._soon_hour = -1
+        self._later: dict[int, array[int]] = {}
+        self._restoring: _Restoring | None = None
 
     # --- what decide asks ---
 
@@ -159,444 +298,638 @@ class Index:
         return self._stories
 
     def memory_bytes(self) -> int:
-        """Bytes held, as the arrays, dicts and objects report them."""
+        """Bytes held, as the arrays, tables and dicts report them."""
         arrays = (
-            self._sketches,
-            self._shingles,
+            self._signatures,
             self._published,
-            self._sequences,
             self._expires,
+            self._owners,
             self._leaders,
-            self._representatives,
-            self._table,
+            self._longer,
+            self._articles,
+            self._exact,
+            self._keys,
         )
-        lists = (self._owners, self._free, self._expiries, self._articles, self._contents)
-        total = sum(array.nbytes for array in arrays) + sum(getsizeof(each) for each in lists)
-        total += sum(getsizeof(key) + getsizeof(value) for key, value in self._articles.items())
-        return total + sum(map(getsizeof, self._contents)) + sum(map(getsizeof, self._expiries))
+        buckets = (*self._rows_by_hour.values(), *self._later.values())
+        lists = (self._free_rows, self._free_slots, self._dead_slots, self._soon, *buckets)
+        dicts = (self._links, self._matched, self._told)
+        total = sum(each.nbytes for each in arrays) + self._rows.nbytes
+        total += sum(map(getsizeof, lists)) + sum(map(getsizeof, dicts))
+        total += sum(getsizeof(each) + each.nbytes for each in self._told.values())
+        total += sum(map(getsizeof, self._matched.values())) + 32 * len(self._soon)
+        return total + sum(_LINKED * (1 + len(each)) for each in self._links.values())
 
     def expire(self, now: int) -> None:
         """Move the clock to `now`, never back, and forget what is a window older."""
         self.clock = max(self.clock, now)
-        heap = self._expiries
-        while heap and heap[0] >> _SLOT_BITS <= self.clock:
-            self._end_expired(heappop(heap))
-        # Articles are looked at by their own time in `known`: clearing them away can wait.
-        if self.clock - self._pruned > self.window_ms >> 8:
-            self._pruned = self.clock
-            self._prune()
+        while (soonest := self._soonest()) is not None and (
+            (soonest >> _SLOT_BITS) * _SECOND_MS <= self.clock
+        ):
+            self._end_expired(heappop(self._soon))
+        if self._rows_due <= self.clock:
+            self._free_expired_rows()
 
     def known(self, article_id: str) -> Known | None:
         """What is remembered of this article, if it was seen within the window."""
-        packed = self._articles.get(bytes.fromhex(article_id))
-        if packed is None:
+        newest = self._row_of(bytes.fromhex(article_id))
+        if newest == NONE:
             return None
-        found = self._unpack(packed)
-        rows = tuple(row for row in found.rows if row.seen + self.window_ms > self.clock)
-        return Known(found.slot, rows) if rows else None
+        numbers = {newest}
+        for at in (_BEFORE_AT, _REPEATED_AT):
+            numbers.update(islice(self._chain(newest, at), REVISIONS + 1))
+        rows = sorted(map(self._row, numbers), key=_sequence)
+        again = [row for row in rows if row.decision.rule == SAME_CONTENT][-REVISIONS:]
+        others = [row for row in rows if row.decision.rule != SAME_CONTENT][-REVISIONS:]
+        return Known(self._slot_of(newest), tuple(sorted(again + others, key=_sequence)))
 
-    def same_content(self, content_hash: str, article_id: str) -> tuple[str, str] | None:
-        """Another article with this content in a living story: its id and the story's.
+    def same_content(self, exact: bytes, article_id: str) -> tuple[str, str, bytes] | None:
+        """Another article in a living story that shares `exact`: its id, the story's, its content.
 
-        The story's leader if it has this content, else the article that had it last.
+        The story's leader if it is one of them, else the article that came last.
         """
-        holder = self._contents.get(_short(_digest(content_hash)))
-        if holder is None or holder.hex() == article_id:
+        row = self._row_with(exact)
+        if row == NONE:
             return None
-        known = self.known(holder.hex())
-        row = known.with_content(content_hash) if known else None
-        if row is None or self.leader(row.decision.story_id) == NONE:
+        values = _ROW.unpack_from(self._rows, row * _ROW.size)
+        holder, content, story = values[0], values[1], values[3]
+        if holder.hex() == article_id or self._leader(story) == NONE:
             return None
-        story_id = row.decision.story_id
-        leader = self.known(story_id)
-        if story_id != article_id and leader and leader.with_content(content_hash):
-            return story_id, story_id
-        return holder.hex(), story_id
+        leader = self._row_of(story)
+        if story.hex() != article_id and leader != NONE:
+            of_leader = _ROW.unpack_from(self._rows, leader * _ROW.size)
+            if of_leader[2] == exact:
+                return story.hex(), story.hex(), of_leader[1]
+        return holder.hex(), story.hex(), content
 
     def leader(self, story_id: str) -> int:
         """The slot of a living story's leader, or `NONE`."""
-        owner = bytes.fromhex(story_id)
-        packed = self._articles.get(owner)
-        slot = NONE if packed is None else _HEAD.unpack_from(packed)[1]
-        if slot != NONE and self._owners[slot] == owner and self._leaders[slot] == slot:
-            return int(slot)
-        return NONE
+        return self._leader(bytes.fromhex(story_id))
 
     def texts(self, story_id: str) -> list[int]:
         """The slots of a living story: its leader's and its representative's."""
         slot = self.leader(story_id)
         if slot == NONE:
             return []
-        longer = int(self._representatives[slot])
+        longer = int(self._longer[slot])
         return [slot] if longer == NONE else [slot, longer]
 
     def candidates(self, keys: bytes) -> list[int]:
         """The slots of living texts that share a key, oldest first."""
         found: dict[int, None] = {}
-        for key in _low_bits(keys):
-            for place in self._places(key)[:-1]:
-                slot = (self._view[place] & _SLOT_MASK) - 1
-                if self._owners[slot] is not None:
-                    found[slot] = None
-        return sorted(found, key=self._sequences.__getitem__)
+        for key in _UNPACK_KEYS(keys):
+            found.update(dict.fromkeys(self._keys.numbers(key[0])))
+        if not found:
+            return []
+        living = [slot for slot in found if self._expires[slot]]
+        return living if len(living) < 2 else sorted(living, key=self._age)
 
-    def jaccard(self, sketch: bytes, slots: list[int]) -> NDArray[np.float64]:
-        """The estimated Jaccard similarity with each slot's text, 0 to 1.
+    def signatures(self, slots: list[int]) -> NDArray[np.void]:
+        """What is kept of the texts in these slots: `SIGNATURE`, one for each."""
+        return self._signatures.take(slots)
 
-        Two different one-byte values are equal once in 256; that share is taken off (Li and König
-        2010).
-        """
-        if not sketch:
-            return np.zeros(len(slots))
-        own = np.frombuffer(sketch, dtype=np.uint8)
-        equal = np.count_nonzero(self._sketches[slots] == own, axis=1) / PERMUTATIONS
-        equal[self._shingles[slots] == 0] = 0.0
-        estimated: NDArray[np.float64] = np.maximum(0.0, (equal - 1 / 256) / (1 - 1 / 256))
-        return estimated
+    def told(self, slot: int) -> NDArray[np.uint8]:
+        """The filter of all words that readers have seen in the story of this text."""
+        leader = int(self._leaders[slot])
+        told = self._told.get(leader)
+        return self._signatures["filter"][leader] if told is None else told
 
     def owner(self, slot: int) -> str:
         """The article whose text this is."""
-        owner = self._owners[slot]
-        assert owner is not None
-        return owner.hex()
+        assert self._expires[slot], "nothing lives here"
+        at = int(self._owners[slot]) * _ROW.size
+        return bytes(self._rows[at : at + 16]).hex()
 
     def story(self, slot: int) -> str:
         """The story that this text belongs to."""
         return self.owner(int(self._leaders[slot]))
 
     def published(self, slot: int) -> int:
-        """When this text was published, in milliseconds since 1970 UTC."""
-        return int(self._published[slot])
+        """When this text was published, in milliseconds since 1970 UTC, to the second."""
+        return int(self._published[slot]) * _SECOND_MS
 
-    def shingles(self, slot: int) -> int:
-        """The number of its distinct word 3-grams; 0 for a text too short to compare."""
-        return int(self._shingles[slot])
+    def stands_in(self, story_id: str, article_id: str, weight: int) -> bool:
+        """Whether a text of this weight is to be its story's longer one: there is no other's."""
+        slot = self.leader(story_id)
+        if slot == NONE or REPRESENTATIVE * int(self._signatures["weight"][slot]) > weight:
+            return False
+        longer = int(self._longer[slot])
+        return longer == NONE or self.owner(longer) == article_id
 
     # --- how it changes ---
 
-    def restore(self, entry: Mapping[str, Any]) -> None:
+    def restore(self, entry: bytes) -> None:
         """Take in one decision: the only way in which the index changes, live or at a restart.
 
-        `entry` is a decoded `news.index` record of kind `decision`. One that is already known (its
-        sequence is not higher than the last) changes nothing. Raises ValueError for an entry of
-        another state version: hashes of two versions are never compared.
+        `entry` was made by `pack_entry` of this `STATE_VERSION`. One that is already known (its
+        sequence is not higher than the last) changes nothing. Raises ValueError for what is no
+        entry.
         """
-        if entry["state_version"] != STATE_VERSION:
-            raise ValueError(
-                f"index entry of version {entry['state_version']!r}; this is {STATE_VERSION!r}"
-            )
-        if entry["sequence"] <= self.last_sequence:
+        try:
+            (
+                article,
+                content,
+                exact,
+                story,
+                matched,
+                sequence,
+                offset,
+                ingested,
+                event,
+                published,
+                partition,
+                *scores,
+                revision,
+                verdict,
+                rule,
+                place,
+                key_count,
+                link_count,
+                has_signature,
+                topic_length,
+            ) = _ENTRY.unpack_from(entry)
+            at = _ENTRY.size + topic_length
+            signature = entry[at : at + _SIGNATURE_BYTES] if has_signature else b""
+            at += len(signature)
+            keys = entry[at : at + 8 * key_count]
+            at += 8 * key_count
+            if len(entry) != at + _LINK.size * link_count or (
+                rule >= len(RULES) or verdict >= len(VERDICTS) or place > TOLD
+            ):
+                raise ValueError("an index entry is not as it was written")
+        except struct.error as error:
+            raise ValueError(f"an index entry is not as it was written: {error}") from None
+        if sequence <= self.last_sequence:
             return
-        self.expire(entry["ingested_at"])
-        self.last_sequence = entry["sequence"]
+        self.expire(ingested)
+        self.last_sequence = sequence
 
-        key = bytes.fromhex(entry["article_id"])
-        packed = self._articles.get(key)
-        slot = NONE if packed is None else _HEAD.unpack_from(packed)[1]
-        if slot != NONE and self._owners[slot] != key:
+        before = self._row_of(article)
+        slot = NONE if before == NONE else self._slot_of(before)
+        seen = self._seconds(max(self.clock, event))
+        row = self._new_row(seen)
+        if rule != _SAME_CONTENT:
+            told = None
+            if slot != NONE:
+                if self._leaders[slot] == slot and place == LEADER:
+                    told = self.told(slot).copy()
+                self._end(slot)
             slot = NONE
-        if entry["rule"] != SAME_CONTENT:
-            slot = self._place(entry, key, slot)
-        self._remember(entry, key, slot)
-
-    def _place(self, entry: Mapping[str, Any], key: bytes, old: int) -> int:
-        """Give the article's text its place among the texts: a slot, or `NONE`.
-
-        The newest revision takes the place of the one before it, which stood in slot `old`. A
-        leader's representative stood for the earlier text and ends with it.
-        """
-        if old != NONE:
-            self._end(old)
-        if entry["story_id"] == entry["article_id"]:
-            slot = self._new_slot(entry, key)
-            self._leaders[slot] = slot
-            self._representatives[slot] = NONE
-            self._stories += 1
-            while self._stories > self.max_stories:
-                self._end_expired(heappop(self._expiries))
-            return slot
-        leader = self.leader(entry["story_id"])
-        if (
-            leader == NONE
-            or self._representatives[leader] != NONE
-            or not 0 < REPRESENTATIVE * self._shingles[leader] <= entry["shingles"]
-        ):
-            return NONE
-        slot = self._new_slot(entry, key)
-        self._leaders[slot] = leader
-        self._representatives[leader] = slot
-        return slot
-
-    def _new_slot(self, entry: Mapping[str, Any], key: bytes) -> int:
-        if not self._free and len(self._owners) == len(self._sketches):
-            if self._dead * 8 > len(self._owners):
-                self._rebuild()
-            else:
-                self._grow()
-        if self._free:
-            slot = self._free.pop()
-            self._owners[slot] = key
+            if place in (LEADER, LONGER):
+                slot = self._place(story, row, place, signature, event, published)
+                if told is not None:  # what readers saw of the text before this one
+                    self._told[slot] = self._signatures["filter"][slot] | told
+        links = [_LINK.unpack_from(entry, at + n * _LINK.size) for n in range(link_count)]
+        if links:
+            self._links[row] = tuple(
+                Related(
+                    other.hex(),
+                    RELATIONS[relation],
+                    jaccard / SCORE_STEPS,
+                    containment / SCORE_STEPS,
+                )
+                for other, relation, jaccard, containment in links
+            )
+        if not any(matched):
+            what = _NOTHING
+        elif matched == article:
+            what = _ITSELF
+        elif matched == story:
+            what = _FIRST
         else:
-            slot = len(self._owners)
-            self._owners.append(key)
-        sketch = entry["sketch"]
-        self._sketches[slot] = np.frombuffer(sketch, dtype=np.uint8) if sketch else 0
-        self._shingles[slot] = entry["shingles"]
-        published = entry["published_at"]
-        self._published[slot] = entry["event_time"] if published is None else published
-        self._sequences[slot] = entry["sequence"]
-        self._expires[slot] = entry["event_time"] + self.window_ms
-        heappush(self._expiries, int(self._expires[slot]) << _SLOT_BITS | slot)
-        for low in _low_bits(entry["keys"]):
-            self._post(low, slot)
+            what = _OTHER
+            self._matched[row] = matched
+        older = repeated = NONE
+        if before != NONE:
+            older, repeated = _CHAINS.unpack_from(self._rows, before * _ROW.size + _BEFORE_AT)
+            if self._rows[before * _ROW.size + _RULE_AT] == _SAME_CONTENT:
+                repeated = before
+            else:
+                older = before
+        _ROW.pack_into(
+            self._rows,
+            row * _ROW.size,
+            article,
+            content,
+            exact,
+            story,
+            offset,
+            seen,
+            sequence & _LOW_32,
+            partition,
+            *scores,
+            revision,
+            older,
+            repeated,
+            slot,
+            self._topic(entry[_ENTRY.size : _ENTRY.size + topic_length]),
+            verdict,
+            rule,
+            what | place << 2,
+        )
+        self._enter(article, exact, row, before)
+        if slot != NONE:
+            self._owners[slot] = row
+            if self._restoring:
+                self._restoring.post(keys, slot)
+            else:
+                self._post(keys, slot)
+            while self._stories > self.max_stories:
+                soonest = self._soonest()
+                assert soonest is not None, "every living text waits for its end"
+                self._end_expired(heappop(self._soon))
+                self.pushed_out += 1
+        if place == TOLD or (place == LONGER and verdict != _DUPLICATE):
+            self._tell(story, signature)
+
+    def _place(
+        self, story: bytes, row: int, place: int, signature: bytes, event: int, published: int
+    ) -> int:
+        """Give a text a slot of its own: as its story's leader, or as the leader's longer one."""
+        leader = self._leader(story) if place == LONGER else NONE
+        if place == LONGER and leader == NONE:
+            return NONE
+        slot = self._new_slot()
+        self._signatures[slot] = (
+            np.frombuffer(signature, dtype=SIGNATURE)[0] if signature else _NO_SIGNATURE
+        )
+        self._published[slot] = min(max(0, published // _SECOND_MS), _LAST_SECOND)
+        self._expires[slot] = self._seconds(event + self.window_ms)
+        self._owners[slot] = row
+        self._longer[slot] = NONE
+        if leader == NONE:
+            self._leaders[slot] = slot
+            self._stories += 1
+        else:
+            self._leaders[slot] = leader
+            self._longer[leader] = slot
+        self._schedule(slot)
         return slot
 
-    def _grow(self) -> None:
-        more = max(1024, len(self._sketches) // 4)
-        self._sketches = _longer(self._sketches, more)
-        self._shingles = _longer(self._shingles, more)
-        self._published = _longer(self._published, more)
-        self._sequences = _longer(self._sequences, more)
-        self._expires = _longer(self._expires, more)
-        self._leaders = _longer(self._leaders, more)
-        self._representatives = _longer(self._representatives, more)
-
-    def _end_expired(self, expiry: int) -> None:
-        """End the text that this item of the heap stands for, unless it has ended already."""
-        slot = expiry & _SLOT_MASK
-        if self._owners[slot] is not None and self._expires[slot] == expiry >> _SLOT_BITS:
-            self._end(slot)
+    def _tell(self, story: bytes, signature: bytes) -> None:
+        """Readers have seen these words in this story, too."""
+        leader = self._leader(story)
+        if leader != NONE and signature:
+            self._told[leader] = (
+                self.told(leader) | np.frombuffer(signature, SIGNATURE)["filter"][0]
+            )
 
     def _end(self, slot: int) -> None:
         """End a living text; a leader ends its story and takes its representative along."""
-        self._owners[slot] = None
-        self._dead += 1
+        self._expires[slot] = 0
+        self._dead_slots.append(slot)
         leader = int(self._leaders[slot])
+        if self._restoring:
+            self._restoring.end(slot)
         if leader != slot:
-            self._representatives[leader] = NONE
+            self._longer[leader] = NONE
             return
         self._stories -= 1
-        if self._representatives[slot] != NONE:
-            self._end(int(self._representatives[slot]))
+        self._told.pop(slot, None)
+        if self._longer[slot] != NONE:
+            self._end(int(self._longer[slot]))
 
-    # --- articles ---
+    def _end_expired(self, expiry: int) -> None:
+        """End the text that this item of the heap stands for, unless it has ended already."""
+        slot = expiry & (1 << _SLOT_BITS) - 1
+        if self._expires[slot] and self._expires[slot] == expiry >> _SLOT_BITS:
+            self._end(slot)
 
-    def _remember(self, entry: Mapping[str, Any], key: bytes, slot: int) -> None:
-        packed = self._articles.pop(key, None)
-        rows = self._unpack(packed).rows if packed else ()
-        row = self._row(entry)
-        kept: tuple[Row, ...] = (row,)
-        if rows:
-            living = [each for each in (*rows, row) if each.seen + self.window_ms > self.clock]
-            again = [each for each in living if each.decision.rule == SAME_CONTENT]
-            others = [each for each in living if each.decision.rule != SAME_CONTENT]
-            kept = tuple(
-                sorted(
-                    again[-REVISIONS:] + others[-REVISIONS:],
-                    key=lambda each: each.decision.sequence,
-                )
-            )
-            for content in {each.content for each in rows} - {each.content for each in kept}:
-                self._forget_content(content, key)
-        self._articles[key] = self._pack(Known(slot, kept))
-        if entry["words"]:
-            self._contents[_short(row.content)] = key
+    # --- slots ---
 
-    def _row(self, entry: Mapping[str, Any]) -> Row:
-        return Row(
-            content=_digest(entry["content_hash"]),
-            topic=entry["topic"],
-            partition=entry["partition"],
-            offset=entry["offset"],
-            seen=max(self.clock, entry["event_time"]),
-            decision=Decision(
-                verdict=entry["verdict"],
-                story_id=entry["story_id"],
-                revision=entry["revision"],
-                sequence=entry["sequence"],
-                rule=entry["rule"],
-                matched=entry["matched"],
-                jaccard=entry["jaccard"],
-                containment=entry["containment"],
-                novelty=entry["novelty"],
-                supersedes=entry["supersedes"],
-                related=tuple(Related(**each) for each in entry["related"]),
-                event_time=entry["event_time"],
-            ),
-        )
+    def _new_slot(self) -> int:
+        if not self._free_slots and self._slot_count == len(self._signatures):
+            if not self._restoring and len(self._dead_slots) * 8 > self._slot_count:
+                self._sweep_keys()
+            else:
+                self._grow_slots()
+        if self._free_slots:
+            return self._free_slots.pop()
+        self._slot_count += 1
+        return self._slot_count - 1
 
-    def _forget_content(self, content: bytes, key: bytes) -> None:
-        if self._contents.get(_short(content)) == key:
-            del self._contents[_short(content)]
+    def _grow_slots(self) -> None:
+        more = max(1024, len(self._signatures) >> 4)
+        self._signatures = _longer(self._signatures, more)
+        self._published = _longer(self._published, more)
+        self._expires = _longer(self._expires, more)
+        self._owners = _longer(self._owners, more)
+        self._leaders = _longer(self._leaders, more)
+        self._longer = _longer(self._longer, more)
 
-    def _prune(self) -> None:
-        gone = []
-        for key, packed in self._articles.items():
-            if _HEAD.unpack_from(packed)[0] + self.window_ms > self.clock:
-                break
-            gone.append(key)
-        for key in gone:
-            for row in self._unpack(self._articles.pop(key)).rows:
-                self._forget_content(row.content, key)
+    def _leader(self, story: bytes) -> int:
+        row = self._row_of(story)
+        slot = NONE if row == NONE else self._slot_of(row)
+        return slot if slot != NONE and self._leaders[slot] == slot else NONE
 
-    def _pack(self, known: Known) -> bytes:
-        number = self._names.number
-        parts = [_HEAD.pack(known.rows[-1].seen, known.slot)]
-        for row in known.rows:
-            decision = row.decision
-            parts.append(
-                _ROW.pack(
-                    row.content,
-                    bytes.fromhex(decision.story_id),
-                    bytes.fromhex(decision.matched),
-                    decision.jaccard,
-                    decision.containment,
-                    decision.novelty,
-                    row.seen,
-                    decision.sequence,
-                    decision.event_time,
-                    row.offset,
-                    row.partition,
-                    decision.revision,
-                    NONE if decision.supersedes is None else decision.supersedes,
-                    number(row.topic),
-                    number(decision.verdict),
-                    number(decision.rule),
-                    len(decision.related),
-                )
-            )
-            parts += [
-                _RELATED.pack(
-                    bytes.fromhex(each.article_id),
-                    number(each.relation),
-                    each.jaccard,
-                    each.containment,
-                )
-                for each in decision.related
-            ]
-        return b"".join(parts)
+    def _age(self, slot: int) -> int:
+        """The sequence of the decision on this text."""
+        return self._sequence(int(self._owners[slot]))
 
-    def _unpack(self, packed: bytes) -> Known:
-        name = self._names.name
-        _, slot = _HEAD.unpack_from(packed)
-        at = _HEAD.size
-        rows = []
-        while at < len(packed):
-            (
-                content,
-                story,
-                matched,
-                jaccard,
-                containment,
-                novelty,
-                seen,
-                sequence,
-                event_time,
-                offset,
-                partition,
-                revision,
-                supersedes,
-                topic,
-                verdict,
-                rule,
-                count,
-            ) = _ROW.unpack_from(packed, at)
-            at += _ROW.size
-            related = []
-            for _ in range(count):
-                other, relation, *scores = _RELATED.unpack_from(packed, at)
-                at += _RELATED.size
-                related.append(Related(other.hex(), name(relation), *scores))
-            decision = Decision(
-                verdict=cast(Verdict, name(verdict)),
-                story_id=story.hex(),
-                revision=revision,
-                sequence=sequence,
-                rule=name(rule),
-                matched=matched.hex() if any(matched) else "",
-                jaccard=jaccard,
-                containment=containment,
-                novelty=novelty,
-                supersedes=None if supersedes == NONE else supersedes,
-                related=tuple(related),
-                event_time=event_time,
-            )
-            rows.append(Row(content, name(topic), partition, offset, seen, decision))
-        return Known(slot, tuple(rows))
-
-    # --- the hash table ---
-
-    def _places(self, key: int) -> list[int]:
-        """The places of a key's entries, and last the empty place where its run ends."""
-        view, mask = self._view, self._mask
-        at = key & mask
-        places = []
-        while entry := view[at]:
-            if entry >> _SLOT_BITS == key:
-                places.append(at)
-            at = (at + 1) & mask
-        places.append(at)
-        return places
-
-    def _post(self, key: int, slot: int) -> None:
-        """Enter a text under a key; of more than `HOT_KEY` living texts the oldest one goes."""
-        view = self._view
-        *places, empty = self._places(key)
-        entry = key << _SLOT_BITS | slot + 1
-        for place in places:
-            if self._owners[(view[place] & _SLOT_MASK) - 1] is None:
-                view[place] = entry
-                return
-        if len(places) >= HOT_KEY:
-            slots = [(view[place] & _SLOT_MASK) - 1 for place in places]
-            view[places[int(self._sequences[slots].argmin())]] = entry
+    def _schedule(self, slot: int) -> None:
+        expires = int(self._expires[slot])
+        hour = expires // _HOUR
+        if hour <= self._soon_hour:
+            heappush(self._soon, expires << _SLOT_BITS | slot)
         else:
-            view[empty] = entry
-            self._used += 1
-            if self._used * 3 > len(self._table) * 2:
-                self._rebuild()
+            self._later.setdefault(hour, array("i")).append(slot)
 
-    def _rebuild(self) -> None:
-        """Sweep the table of dead texts, free their slots, and make it as large as it should be.
+    def _soonest(self) -> int | None:
+        """What expires first of all, as an item of the heap; it may have ended already."""
+        while not self._soon and self._later:
+            self._soon_hour = min(self._later)
+            expires = self._expires
+            self._soon = [
+                int(expires[slot]) << _SLOT_BITS | slot
+                for slot in self._later.pop(self._soon_hour)
+                if int(expires[slot]) // _HOUR == self._soon_hour
+            ]
+            heapify(self._soon)
+        return self._soon[0] if self._soon else None
 
-        Entries in the order of their home places, each at its home or behind the one before it:
-        that is linear probing without a search for each.
+    # --- keys ---
+
+    def _post(self, keys: bytes, slot: int) -> None:
+        """Enter a text under its keys; of more than `HOT_KEY` living texts the oldest one goes."""
+        table, crowded = self._keys, False
+        for (key,) in _UNPACK_KEYS(keys):
+            slots = table.numbers(key)
+            dead = next((each for each in slots if not self._expires[each]), NONE)
+            if dead != NONE:
+                table.replace(key, dead, slot)
+            elif len(slots) >= HOT_KEY:
+                table.replace(key, min(slots, key=self._age), slot)
+            else:
+                crowded |= not table.add(key, slot)
+                if crowded:
+                    self._sweep_keys()
+                    crowded = False
+
+    def _sweep_keys(self) -> None:
+        self._keys.rebuild(lambda keys, slots: self._expires[slots] > 0)
+        self._free_slots.extend(self._dead_slots)
+        self._dead_slots = array("i")
+
+    # --- rows ---
+
+    def _new_row(self, seen: int) -> int:
+        if self._free_rows:
+            row = self._free_rows.pop()
+        else:
+            row = self._row_count
+            self._row_count += 1
+            if self._row_count * _ROW.size > self._rows.nbytes:
+                more = max(1024, self._row_count >> 4) * _ROW.size
+                self._rows = _longer(np.frombuffer(self._rows, dtype=np.uint8), more).data
+        hour = -(-seen // _HOUR)
+        bucket = self._rows_by_hour.get(hour)
+        if bucket is None:
+            bucket = self._rows_by_hour[hour] = array("i")
+            self._rows_due = min(self._rows_due, self._due(hour))
+        bucket.append(row)
+        return row
+
+    def _due(self, hour: int) -> int:
+        """When every row of this hour has left the window."""
+        return hour * _HOUR * _SECOND_MS + self.window_ms
+
+    def _free_expired_rows(self) -> None:
+        for hour in [each for each in self._rows_by_hour if self._due(each) <= self.clock]:
+            bucket = self._rows_by_hour.pop(hour)
+            for row in bucket:
+                _SEEN.pack_into(self._rows, row * _ROW.size + _SEEN_AT, 0)
+                self._links.pop(row, None)
+                self._matched.pop(row, None)
+            self._free_rows.extend(bucket)
+        self._rows_due = min(map(self._due, self._rows_by_hour), default=-_BEFORE)
+
+    def _lives(self, row: int) -> bool:
+        seen: int = _SEEN.unpack_from(self._rows, row * _ROW.size + _SEEN_AT)[0]
+        return seen * _SECOND_MS + self.window_ms > self.clock and seen > 0
+
+    def _slot_of(self, row: int) -> int:
+        """Where the article's text stands, if it still lives there."""
+        at = row * _ROW.size
+        slot: int = _NUMBER.unpack_from(self._rows, at + _SLOT_AT)[0]
+        if slot == NONE or not self._expires[slot]:
+            return NONE
+        owner = int(self._owners[slot]) * _ROW.size
+        return slot if self._rows[owner : owner + 16] == self._rows[at : at + 16] else NONE
+
+    def _sequence(self, row: int) -> int:
+        low: int = _SEEN.unpack_from(self._rows, row * _ROW.size + _SEQUENCE_AT)[0]
+        return self.last_sequence - (self.last_sequence - low & _LOW_32)
+
+    def _chain(self, row: int, link: int) -> Iterator[int]:
+        """The rows behind this one of the same article, one link after the other, newest first."""
+        article = bytes(self._rows[row * _ROW.size : row * _ROW.size + 16])
+        sequence = self._sequence(row)
+        while True:
+            row = _NUMBER.unpack_from(self._rows, row * _ROW.size + link)[0]
+            # A row that was freed may be another decision's by now.
+            if row == NONE or not self._lives(row):
+                return
+            at = row * _ROW.size
+            if self._rows[at : at + 16] != article or self._sequence(row) >= sequence:
+                return
+            sequence = self._sequence(row)
+            yield row
+
+    def _row_of(self, article: bytes) -> int:
+        """The article's newest row, while it lives."""
+        rows: Sequence[int] = (
+            self._restoring.articles.get(article, ())
+            if self._restoring
+            else self._articles.numbers(_hash(article))
+        )
+        for row in rows:
+            if self._rows[row * _ROW.size : row * _ROW.size + 16] == article and self._lives(row):
+                return row
+        return NONE
+
+    def _row_with(self, exact: bytes) -> int:
+        """The newest row with this, while it lives."""
+        if exact == _NO_EXACT:
+            return NONE
+        rows: Sequence[int] = (
+            self._restoring.exact.get(exact, ())
+            if self._restoring
+            else self._exact.numbers(_hash(exact))
+        )
+        for row in rows:
+            at = row * _ROW.size + _EXACT_AT
+            if self._rows[at : at + 8] == exact and self._lives(row):
+                return row
+        return NONE
+
+    def _enter(self, article: bytes, exact: bytes, row: int, before: int) -> None:
+        """Let the tables lead to this row, instead of to the one `before` and of older ones."""
+        if self._restoring:
+            self._restoring.articles[article] = (row,)
+            if exact != _NO_EXACT:
+                self._restoring.exact[exact] = (row,)
+            return
+        with_exact = self._row_with(exact)
+        for table, key, old in (
+            (self._articles, article, before),
+            (self._exact, exact, with_exact),
+        ):
+            if old != NONE:
+                table.replace(_hash(key), old, row)
+            elif key != _NO_EXACT and not table.add(_hash(key), row):
+                table.rebuild(self._is_article if table is self._articles else self._is_exact)
+
+    def _is_article(self, keys: NDArray[np.uint64], rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        return self._is(keys, rows, "article")
+
+    def _is_exact(self, keys: NDArray[np.uint64], rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        return self._is(keys, rows, "exact")
+
+    def _is(
+        self, keys: NDArray[np.uint64], rows: NDArray[np.int64], name: str
+    ) -> NDArray[np.bool_]:
+        """Whether these rows are in use, and still those that the keys were entered for."""
+        table = np.frombuffer(self._rows, dtype=_ROW_HEADS)
+        same: NDArray[np.bool_] = table[name][rows] & np.uint64((1 << HASH_BITS) - 1) == keys
+        same &= table["seen"][rows] > 0
+        return same
+
+    def _row(self, row: int) -> Row:
+        (
+            article,
+            content,
+            _,
+            story,
+            offset,
+            seen,
+            _,
+            partition,
+            jaccard,
+            containment,
+            likeness,
+            novelty,
+            news,
+            revision,
+            _,
+            _,
+            _,
+            topic,
+            verdict,
+            rule,
+            what,
+        ) = _ROW.unpack_from(self._rows, row * _ROW.size)
+        matched = (b"", article, story, self._matched.get(row, b""))[what & 3]
+        decision = Decision(
+            verdict=VERDICTS[verdict],
+            story_id=story.hex(),
+            revision=revision,
+            sequence=self._sequence(row),
+            rule=RULES[rule],
+            matched=matched.hex(),
+            jaccard=jaccard / SCORE_STEPS,
+            containment=containment / SCORE_STEPS,
+            likeness=likeness / SCORE_STEPS,
+            novelty=novelty / SCORE_STEPS,
+            news=news / NEWS_STEPS,
+            # What replaces an earlier version of itself is that version's next.
+            supersedes=revision - 1 if what & 3 == _ITSELF and verdict != _DUPLICATE else None,
+            related=self._links.get(row, ()),
+            place=what >> 2,
+        )
+        return Row(content, self._topics[topic], partition, offset, seen * _SECOND_MS, decision)
+
+    def _topic(self, name: bytes) -> int:
+        topic = name.decode()
+        if topic not in self._topics:
+            self._topics.append(topic)
+        return self._topics.index(topic)
+
+    @staticmethod
+    def _seconds(milliseconds: int) -> int:
+        """Rounded up, at least 1: nothing is forgotten before its time, and 0 means free."""
+        return min(max(1, -(-milliseconds // _SECOND_MS)), _LAST_SECOND)
+
+    # --- restoring ---
+
+    @contextmanager
+    def restoring(self) -> Iterator[None]:
+        """Many entries are taken in within, by an index that was empty: its tables are made once,
+        behind the last one.
         """
-        living = np.array([owner is not None for owner in self._owners], dtype=np.bool_)
-        entries = self._table[self._table != 0]
-        entries = entries[living[(entries & np.uint64(_SLOT_MASK)).astype(np.int64) - 1]]
-        self._free = np.flatnonzero(~living)[::-1].tolist()
-        self._dead = 0
-        self._resize_table(1 << max(10, (2 * len(entries)).bit_length()))
-        homes = ((entries >> _SHIFT) & np.uint64(self._mask)).astype(np.int64)
-        order = np.argsort(homes, kind="stable")
-        entries, homes = entries[order], homes[order]
-        steps = np.arange(len(entries))
-        places = np.maximum.accumulate(homes - steps) + steps
-        inside = places < len(self._table)
-        self._table[places[inside]] = entries[inside]
-        for entry in entries[~inside].tolist():
-            self._view[self._places(entry >> _SLOT_BITS)[-1]] = entry
-        self._used = len(entries)
-
-    def _resize_table(self, size: int) -> None:
-        self._table = np.zeros(size, dtype=np.uint64)
-        self._view = self._table.data
-        self._mask = size - 1
-        self._used = 0
-
-
-def _digest(content_hash: str) -> bytes:
-    return xxhash.xxh3_128_digest(content_hash.encode())
+        if self.last_sequence:
+            yield
+            return
+        self._restoring = made = _Restoring()
+        try:
+            yield
+        finally:
+            self._restoring = None
+            for table, rows, is_that in (
+                (self._articles, made.articles, self._is_article),
+                (self._exact, made.exact, self._is_exact),
+            ):
+                keys = np.frombuffer(b"".join([key[:8] for key in rows]), dtype="<u8")
+                keys = keys & np.uint64((1 << HASH_BITS) - 1)
+                numbers = np.array([row for (row,) in rows.values()], dtype=np.int64)
+                kept = is_that(keys, numbers) if len(numbers) else np.zeros(0, dtype=np.bool_)
+                table.load(keys[kept], numbers[kept])
+            keys, numbers = made.postings(self._expires)
+            self._keys.load(keys, numbers)
+            self._free_slots.extend(self._dead_slots)
+            self._dead_slots = array("i")
 
 
-def _short(content: bytes) -> int:
-    return int.from_bytes(content[:8], "little")
+class _Restoring:
+    """What an index collects while it is restored, instead of filling its tables one by one."""
+
+    def __init__(self) -> None:
+        self.articles: dict[bytes, tuple[int]] = {}
+        self.exact: dict[bytes, tuple[int]] = {}
+        self._keys: list[bytes] = []
+        self._slots = array("i")
+        self._ended: dict[int, int] = {}  # slot → how many texts had been posted then
+
+    def post(self, keys: bytes, slot: int) -> None:
+        self._keys.append(keys)
+        self._slots.append(slot)
+
+    def end(self, slot: int) -> None:
+        self._ended[slot] = len(self._slots)
+
+    def postings(self, expires: NDArray[np.uint32]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+        """Keys and slots as they stand when all was posted one after the other."""
+        counts = [len(keys) // 8 for keys in self._keys]
+        keys = np.frombuffer(b"".join(self._keys), dtype="<u8") & np.uint64((1 << HASH_BITS) - 1)
+        turns = np.repeat(np.arange(len(counts)), counts)
+        slots = np.frombuffer(self._slots, dtype=np.int32).astype(np.int64)[turns]
+        kept = expires[slots] > 0
+        order = np.argsort(keys, kind="stable")
+        bounds = np.flatnonzero(np.diff(keys[order], prepend=np.uint64(0), append=np.uint64(0)))
+        for start, stop in zip(bounds.tolist(), bounds[1:].tolist(), strict=False):
+            if stop - start > HOT_KEY:
+                group = order[start:stop]
+                kept[group] &= self._newest(turns[group].tolist(), slots[group].tolist())
+        return keys[kept], slots[kept]
+
+    def _newest(self, turns: list[int], slots: list[int]) -> list[bool]:
+        """Which of a hot key's postings are left: an old one went when a new one found `HOT_KEY`
+        living ones.
+        """
+        held: list[int] = []
+        for at, turn in enumerate(turns):
+            held = [each for each in held if self._ended.get(slots[each], turn + 1) > turn]
+            if len(held) >= HOT_KEY:
+                held.pop(0)
+            held.append(at)
+        left = set(held)
+        return [at in left for at in range(len(turns))]
 
 
-def _low_bits(keys: bytes) -> list[int]:
-    """Fingerprint keys are the smallest hashes of a text: only their low bits are even spread."""
-    return (np.frombuffer(keys, dtype="<u8") & _KEY_MASK).tolist()  # type: ignore[no-any-return]
+def _sequence(row: Row) -> int:
+    return row.decision.sequence
+
+
+def _hash(key: bytes) -> int:
+    return int.from_bytes(key[:8], "little")
 
 
 def _longer(array: NDArray[Any], more: int) -> NDArray[Any]:

@@ -1,0 +1,112 @@
+"""A table from 36-bit hashes to 28-bit numbers in one packed array: 8 bytes an entry, and a fifth
+to a third of it free.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+NUMBER_BITS = 28
+HASH_BITS = 36
+LARGEST = (1 << NUMBER_BITS) - 2  # numbers are stored one higher: an entry of 0 is a free place
+
+_HASH = (1 << HASH_BITS) - 1
+_NUMBER = (1 << NUMBER_BITS) - 1
+_FULL, _FILLED = 0.8, 0.65  # of the places, at most and behind a rebuild
+_SMALLEST = 1024
+
+
+# Given the low 36 bits of keys and their numbers, which of these entries are to stay.
+Kept = Callable[[NDArray[np.uint64], NDArray[np.int64]], NDArray[np.bool_]]
+
+
+class HashTable:
+    """Open addressing with linear probing. A hash may have several numbers.
+
+    Home places rise with the hash, so that entries in the order of their hashes are in the order
+    of their places as well.
+    """
+
+    def __init__(self) -> None:
+        self._table: NDArray[np.uint64]
+        self._empty(_SMALLEST)
+
+    def __len__(self) -> int:
+        return self._used
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the array."""
+        return self._table.nbytes
+
+    def numbers(self, key: int) -> list[int]:
+        """The numbers under `key`, of which the low 36 bits count."""
+        view, key = self._view, key & _HASH
+        at = key * self._size >> HASH_BITS
+        found = []
+        while entry := view[at]:
+            if entry >> NUMBER_BITS == key:
+                found.append((entry & _NUMBER) - 1)
+            at += 1
+        return found
+
+    def add(self, key: int, number: int) -> bool:
+        """Enter `number` under `key`; False when the table should be rebuilt before more comes."""
+        view, key = self._view, key & _HASH
+        at = key * self._size >> HASH_BITS
+        while view[at]:
+            at += 1
+        view[at] = key << NUMBER_BITS | number + 1
+        self._used += 1
+        return self._used < self._size * _FULL and at < len(view) - 2
+
+    def replace(self, key: int, old: int, new: int) -> None:
+        """Put `new` in the place of `old` under `key`, where it stands."""
+        view, key = self._view, key & _HASH
+        wanted = key << NUMBER_BITS | old + 1
+        at = key * self._size >> HASH_BITS
+        while view[at] != wanted:
+            at += 1
+        view[at] = key << NUMBER_BITS | new + 1
+
+    def rebuild(self, kept: Kept) -> None:
+        """Drop all entries but those that `kept` says, and make the table as large as it should be
+        for the rest.
+        """
+        entries = self._table[self._table != 0]
+        numbers = (entries & np.uint64(_NUMBER)).astype(np.int64) - 1
+        self._fill(entries[kept(entries >> np.uint64(NUMBER_BITS), numbers)])
+
+    def load(self, keys: NDArray[np.uint64], numbers: NDArray[np.int64]) -> None:
+        """Enter all of these, beside what is there."""
+        entries = (keys & np.uint64(_HASH)) << np.uint64(NUMBER_BITS)
+        entries |= numbers.astype(np.uint64) + np.uint64(1)
+        self._fill(np.concatenate((self._table[self._table != 0], entries)))
+
+    def _fill(self, entries: NDArray[np.uint64]) -> None:
+        """Entries in the order of their home places, each at its home or behind the one before it:
+        that is linear probing without a search for each.
+        """
+        entries.sort()
+        self._empty(max(_SMALLEST, int(len(entries) / _FILLED)))
+        keys = (entries >> np.uint64(NUMBER_BITS)).astype(np.int64)
+        # In two steps, for 36 bits of hash times the size may take more than 63.
+        high, low = keys >> 18, keys & ((1 << 18) - 1)
+        homes = (high * self._size + (low * self._size >> 18)) >> 18
+        steps = np.arange(len(entries))
+        places = np.maximum.accumulate(homes - steps) + steps
+        if len(places) and places[-1] >= len(self._table) - 2:
+            self._table = np.zeros(int(places[-1]) + 64, dtype=np.uint64)
+            self._view = self._table.data
+        self._table[places] = entries
+        self._used = len(entries)
+
+    def _empty(self, size: int) -> None:
+        self._size = size
+        # What runs over the last home place stands behind it; the very last one stays free.
+        self._table = np.zeros(size + 64, dtype=np.uint64)
+        self._view = self._table.data
+        self._used = 0

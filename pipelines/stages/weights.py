@@ -1,0 +1,184 @@
+"""What a word of the match layer weighs: how much it says, in nats, by how rare it is.
+
+Names and numbers say what a text is about; words that every text has say nothing. So likeness and
+novelty count words by their weight (surprisal, Shannon 1948) and not each alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+U32 = NDArray[np.uint32]
+U64 = NDArray[np.uint64]
+
+DATA = Path(__file__).parent / "data"
+WEIGHTS_VERSION = "w1"
+
+# Weights are whole multiples of 1/32 nat: integers add up alike on every machine.
+UNITS = 32
+# Nats of a word that the table does not hold, and of every number: 5 above the commonest fifty.
+RARE = 5
+
+# One number, however it is written: newsrooms spell small ones out or not as they like.
+NUMBER_WORDS = {
+    "2": "اثنان اثنين اثنتان اثنتين",
+    "3": "ثلاثه ثلاث",
+    "4": "اربعه اربع",
+    "5": "خمسه خمس",
+    "6": "سته ست",
+    "7": "سبعه سبع",
+    "8": "ثمانيه ثماني ثمان",
+    "9": "تسعه تسع",
+    "10": "عشره عشر",
+    "20": "عشرون عشرين",
+    "30": "ثلاثون ثلاثين",
+    "40": "اربعون اربعين",
+    "50": "خمسون خمسين",
+    "60": "ستون ستين",
+    "70": "سبعون سبعين",
+    "80": "ثمانون ثمانين",
+    "90": "تسعون تسعين",
+    "100": "مءه مايه",
+    "1000": "الف",
+}
+
+_NUMBER_NAMES = frozenset(name for names in NUMBER_WORDS.values() for name in names.split())
+
+# Base of the rolling hash: the 64-bit golden ratio, odd and therefore invertible modulo 2^64.
+_BASE = 0x9E3779B97F4A7C15
+_INVERSE = pow(_BASE, -1, 1 << 64)
+# Finalizer of MurmurHash3 (fmix64, Austin Appleby, public domain).
+_MIX_1 = np.uint64(0xFF51AFD7ED558CCD)
+_MIX_2 = np.uint64(0xC4CEB9FE1A85EC53)
+_SHIFT, _HIGH = np.uint64(33), np.uint64(32)
+_SPACE = np.uint32(32)
+
+# The table of weights has 2^18 places; of two words at one place the lighter one has it, and the
+# other counts as rare (1 in 40 words, none of them common).
+_PLACE_BITS = np.uint32(32 - 18)
+_TAG = np.uint32(0xFFFFFF)
+_WEIGHT_BITS, _WEIGHT = np.uint32(8), np.uint32(0xFF)
+_RARE = np.uint32(RARE * UNITS)
+_NUMBER = 255
+
+
+class Words(NamedTuple):
+    """A text's words in order: 32 bits of each one's hash (0 for words that weigh nothing), its
+    weight in units, and what runs of words are hashed from.
+    """
+
+    tokens: U32
+    weights: U32
+    sums: U64
+    turn: U64
+
+    def runs(self, n: int, first: int = 0) -> U64:
+        """A mixed 64-bit hash of each run of `n` words from the word `first` on."""
+        prefix = self.sums[first:].cumsum()
+        hashes = prefix[n - 1 :].copy()
+        hashes[1:] -= prefix[:-n]
+        hashes *= self.turn[first : first + len(hashes)]
+        hashes ^= hashes >> _SHIFT
+        hashes *= _MIX_1
+        hashes ^= hashes >> _SHIFT
+        hashes *= _MIX_2
+        return hashes
+
+
+@cache
+def _powers(size: int) -> tuple[U64, U64]:
+    """The powers 0 to `size` - 1 of the base and of its inverse, modulo 2^64."""
+    tables = []
+    for base in (_BASE, _INVERSE):
+        table = np.full(size, base, dtype=np.uint64)
+        table[0] = 1
+        tables.append(np.multiply.accumulate(table))
+    return tables[0], tables[1]
+
+
+def _hashed(text: str) -> tuple[U32, U64, U64]:
+    """Tokens, sums and turns of the words of `text`, each of which one space precedes.
+
+    Words are runs of characters in one polynomial rolling hash (Karp and Rabin 1987) modulo 2^64:
+    a word's hash does not depend on where in the text it stands.
+    """
+    codes = np.frombuffer(text.encode("utf-32-le"), dtype="<u4")
+    starts = (codes == _SPACE).nonzero()[0]
+    powers, inverse = _powers(1 << len(codes).bit_length())
+    sums = np.add.reduceat(codes * powers[: len(codes)], starts)
+    turn = inverse.take(starts)
+    hashes = sums * turn
+    hashes ^= hashes >> _SHIFT
+    hashes *= _MIX_1
+    hashes >>= _HIGH
+    return hashes.astype(np.uint32), sums, turn
+
+
+class Vocabulary:
+    """The weights of words, found by their hash."""
+
+    def __init__(self, weights: Mapping[str, int]) -> None:
+        """`weights` in units, by word; without numbers."""
+        numbers = {name: digits for digits, names in NUMBER_WORDS.items() for name in names.split()}
+        known = {word: weight for word, weight in weights.items() if word not in numbers}
+        # Written from the heaviest to the lightest, so that the lightest stays.
+        known = dict(sorted(known.items(), key=lambda item: -item[1]))
+        names = [*known, *numbers]
+        tokens = _hashed(" " + " ".join(names))[0]
+        marks = np.array([*known.values(), *[_NUMBER] * len(numbers)], dtype=np.uint32)
+        self._table = np.zeros(1 << (32 - int(_PLACE_BITS)), dtype=np.uint32)
+        self._table[tokens >> _PLACE_BITS] = (tokens & _TAG) << _WEIGHT_BITS | marks
+        digits = _hashed(" " + " ".join(numbers.values()))[0].tolist()
+        self._digits = dict(zip(tokens[len(known) :].tolist(), digits, strict=True))
+
+    def words(self, text: str) -> Words:
+        """The words of a text of the match layer; there is at least one."""
+        text = f" {text}"
+        if "  " in text or "\n" in text or text[-1] == " ":
+            text = f" {' '.join(text.split())}"
+        tokens, sums, turn = _hashed(text)
+        # `take` is several times as fast here as an index in brackets.
+        found = self._table.take((tokens >> _PLACE_BITS).astype(np.intp))
+        known = found >> _WEIGHT_BITS == tokens & _TAG
+        found &= _WEIGHT
+        weights = np.where(known, found, _RARE)
+        names = (weights == _NUMBER).nonzero()[0]
+        if len(names):
+            weights[names] = _RARE
+            tokens[names] = [self._digits[token] for token in tokens[names].tolist()]
+        tokens *= weights > 0
+        return Words(tokens, weights, sums, turn)
+
+
+def read_weights(path: Path) -> dict[str, int]:
+    """Weights in units, by word. Raises ValueError, naming the line, for what is no such table."""
+    weights: dict[str, int] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if line.startswith("#"):
+            continue
+        weight, _, words = line.partition("\t")
+        if not (weight.isdecimal() and int(weight) < RARE * UNITS and words):
+            raise ValueError(
+                f"{path.name}, line {number}: a weight below {RARE * UNITS}, a tab and words "
+                "belong here. Get the file again, or make it with tools/build_word_weights.py."
+            )
+        weights.update(dict.fromkeys(words.split(" "), int(weight)))
+    return weights
+
+
+@cache
+def vocabulary() -> Vocabulary:
+    """The shipped one."""
+    return Vocabulary(read_weights(DATA / "word_weights.tsv"))
+
+
+def numbers_in(text: str) -> U32:
+    """The tokens of the numbers in a text of the match layer, written in digits or as words."""
+    found = [word for word in text.split() if word.isdecimal() or word in _NUMBER_NAMES]
+    return vocabulary().words(" ".join(found)).tokens if found else np.zeros(0, dtype=np.uint32)
