@@ -375,17 +375,19 @@ class Index:
 
     def candidates(self, keys: bytes) -> list[int]:
         """The slots of living texts that share a key, oldest first."""
-        found: dict[int, None] = {}
-        for key in _UNPACK_KEYS(keys):
-            found.update(dict.fromkeys(self._keys.numbers(key[0])))
-        if not found:
-            return []
+        found: set[int] = set()
+        for (key,) in _UNPACK_KEYS(keys):
+            found.update(self._keys.numbers(key))
         living = [slot for slot in found if self._expires[slot]]
         return living if len(living) < 2 else sorted(living, key=self._age)
 
     def signatures(self, slots: list[int]) -> NDArray[np.void]:
         """What is kept of the texts in these slots: `SIGNATURE`, one for each."""
         return self._signatures.take(slots)
+
+    def compares(self, slot: int) -> bool:
+        """Whether this text is long enough to be compared with."""
+        return bool(self._signatures["weight"][slot])
 
     def told(self, slot: int) -> NDArray[np.uint8]:
         """The filter of all words that readers have seen in the story of this text."""
@@ -650,19 +652,16 @@ class Index:
 
     def _post(self, keys: bytes, slot: int) -> None:
         """Enter a text under its keys; of more than `HOT_KEY` living texts the oldest one goes."""
-        table, crowded = self._keys, False
+        table = self._keys
         for (key,) in _UNPACK_KEYS(keys):
-            slots = table.numbers(key)
+            slots, end = table.run(key)
             dead = next((each for each in slots if not self._expires[each]), NONE)
             if dead != NONE:
                 table.replace(key, dead, slot)
             elif len(slots) >= HOT_KEY:
                 table.replace(key, min(slots, key=self._age), slot)
-            else:
-                crowded |= not table.add(key, slot)
-                if crowded:
-                    self._sweep_keys()
-                    crowded = False
+            elif not table.put(end, key, slot):
+                self._sweep_keys()
 
     def _sweep_keys(self) -> None:
         self._keys.rebuild(lambda keys, slots: self._expires[slots] > 0)
