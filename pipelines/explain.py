@@ -174,8 +174,10 @@ def explain(finder: Finder, identity: str) -> Explanation:
         against_text,
         leader,
         hours=None if against is None else _hours(record, record_of(against)),
-        news=_news(finder, decided) if record["verdict"] == "update" else None,
     )
+    if record["verdict"] == "update":
+        life = _life(finder, record["story_id"], [decided])
+        found = replace(found, news=_news(life).get(record["sequence"]))
     if text.parts is None or other is None:
         return found
     return replace(
@@ -197,13 +199,7 @@ def story(finder: Finder, identity: str) -> Story:
         identity,
     )
     decisions = _life(finder, story_id, found)
-    news, told = {}, list[Part]()
-    for message in decisions:
-        parts = _published_parts(record_of(message))
-        if told and parts:
-            news[record_of(message)["sequence"]] = compare(parts, told)
-        told += parts
-    return Story(story_id, decisions, news)
+    return Story(story_id, decisions, _news(decisions))
 
 
 def compare(parts: Iterable[Part], other: Iterable[Part]) -> Marked:
@@ -405,13 +401,19 @@ def _milliseconds(time: datetime | None) -> int | None:
     return None if time is None else round(time.timestamp() * 1000)
 
 
-def _news(finder: Finder, decided: Tailed) -> Marked | None:
-    """The text beside all that its story had told before; None when nothing of that is left."""
-    record = record_of(decided)
-    life = map(record_of, _life(finder, record["story_id"], [decided]))
-    before = [each for each in life if each["sequence"] < record["sequence"]]
-    told = [part for each in before for part in _published_parts(each)]
-    return compare(_published_parts(record), told) if told else None
+def _news(life: Iterable[Tailed]) -> dict[int, Marked]:
+    """By sequence each published text of a story beside all that were published before it; none
+    when the text that opened the story is lost: then nobody can tell what was new.
+    """
+    news, told = {}, list[Part]()
+    for message in life:
+        record = record_of(message)
+        parts = _published_parts(record)
+        if told and parts:
+            news[record["sequence"]] = compare(parts, told)
+        if told or record["article_id"] == record["story_id"]:
+            told += parts
+    return news
 
 
 def _leader(finder: Finder, record: Mapping[str, Any]) -> Tailed | None:

@@ -115,7 +115,7 @@ def explanation_object(found: Explanation, read: int) -> dict[str, Any]:
         and _text_object(found.against_text, None if found.leader else found.against_marked),
         "leader": None if found.leader is None else as_object(found.leader),
         "leader_text": _marked_object(found.against_marked) if found.leader else None,
-        "hours": found.hours,
+        "hours_apart": found.hours,
         "news": None if found.news is None else _marked_object(found.news),
         "decisions": [as_object(each) for each in found.decisions],
         "read": read,
@@ -231,10 +231,7 @@ def _reasons(found: Explanation, columns: int) -> list[str]:
     if record.get("cues"):
         told.append(f"cues: {', '.join(label(cue, 20) for cue in record['cues'])}")
     return [
-        line
-        for each in told
-        if each
-        for line in wrap(each, max(20, columns), subsequent_indent=_INDENT)
+        line for each in told for line in wrap(each, max(20, columns), subsequent_indent=_INDENT)
     ]
 
 

@@ -393,9 +393,13 @@ def test_update_by_news() -> None:
     assert "62 make an update" in " ".join(text.split())
     told = explanation_object(last, 4)
     assert told["news"]["most_new"] == news[-1]
-    assert told["hours"] == last.hours
+    assert told["hours_apart"] == last.hours
     life = story(topics, OPENER)  # type: ignore[arg-type]
     assert [each.news for each in life.news.values()] == news
+    # Without the text that opened the story nobody can tell what was new to it.
+    lost = Topics(topics.steps[0][1:], raw=topics.raw)
+    assert explain(lost, identity(url("7"))).news is None  # type: ignore[arg-type]
+    assert not story(lost, OPENER).news  # type: ignore[arg-type]
 
 
 def test_update_by_numbers() -> None:
