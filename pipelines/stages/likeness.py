@@ -19,8 +19,9 @@ JACCARD, CONTAINMENT, LEAD, TITLE = 0.35, 0.35, 0.2, 0.1
 # Words at the beginning in which the other text's first words are looked for.
 BEGINNING = 60
 # News is looked for in so many words in a row: about a sentence.
-SENTENCE = 20
+SENTENCE = 21
 
+MOST_NEWS = SENTENCE * RARE * UNITS
 # A filter that shows so many of the words that a text does not have (one of more than 2,100 words)
 # says nothing; up to the lower share (600 words) it can say that it holds all of a short text.
 SATURATED, CERTAIN = 0.97, 0.5
@@ -89,22 +90,26 @@ def likeness(own: Fingerprint, others: NDArray[np.void]) -> list[Likeness]:
 
 
 def novelty(own: Fingerprint, told: NDArray[np.uint8]) -> tuple[float, float]:
-    """What `own` says that is not in `told`, a filter: the share of all its words by weight, and
-    the most nats of such words among any `SENTENCE` in a row.
+    """What `own` says that is in none of `told`, filters of texts: the share of all its words by
+    weight, and the most nats of such words among any `SENTENCE` in a row.
+
+    A new word that seems to be in a filter is made up for by those that do not.
     """
     words = np.frombuffer(own.text, dtype="<u8")
     weights = (words & _WEIGHT).astype(np.int64)
     unseen = weights * ~holds(told, (words >> _BYTE).astype(np.uint32))
     sums = np.zeros(len(words) + 1, dtype=np.int64)
     np.cumsum(unseen, out=sums[1:])
-    densest = int((sums[SENTENCE:] - sums[:-SENTENCE]).max())
+    filled = np.bitwise_count(told).sum(axis=1, dtype=np.int64) / FILTER_BITS
+    seen_as_new = max(1 - SATURATED, float(np.prod(1 - filled**2)))
+    densest = min(int((sums[SENTENCE:] - sums[:-SENTENCE]).max()) / seen_as_new, MOST_NEWS)
     total = int(weights.sum())
-    return (int(sums[-1]) / total if total else 0.0), densest / UNITS
+    return min(1.0, int(sums[-1]) / seen_as_new / total) if total else 0.0, densest / UNITS
 
 
 def holds(told: NDArray[np.uint8], tokens: NDArray[np.uint32]) -> NDArray[np.bool_]:
-    """Which of these words are in the filter."""
-    found: NDArray[np.bool_] = _in_filters(told[None, :], tokens)[0]
+    """Which of these words are in any of the filters."""
+    found: NDArray[np.bool_] = np.logical_or.reduce(_in_filters(told, tokens), axis=0)
     return found
 
 
