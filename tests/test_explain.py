@@ -390,7 +390,7 @@ def test_update_by_news() -> None:
     assert any("متحف صغير" in text for text in said(last.marked))
     text = explanation_text(last, 4, WIDTH, colour=False)
     assert "asked of one story: 0.623, as they are 9.1 hours apart, within 60" in text
-    assert "62 make an update" in " ".join(text.split())
+    assert "64 make an update" in " ".join(text.split())
     told = explanation_object(last, 4)
     assert told["news"]["most_new"] == news[-1]
     assert told["hours_apart"] == last.hours
