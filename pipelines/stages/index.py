@@ -352,14 +352,14 @@ class Index:
             return None
         values = _ROW.unpack_from(self._rows, row * _ROW.size)
         holder, content, story = values[0], values[1], values[3]
-        if holder.hex() == article_id or self._leader(story) == NONE:
+        if self._leader(story) == NONE:
             return None
         leader = self._row_of(story)
         if story.hex() != article_id and leader != NONE:
             of_leader = _ROW.unpack_from(self._rows, leader * _ROW.size)
             if of_leader[2] == exact:
                 return story.hex(), story.hex(), of_leader[1]
-        return holder.hex(), story.hex(), content
+        return None if holder.hex() == article_id else (holder.hex(), story.hex(), content)
 
     def leader(self, story_id: str) -> int:
         """The slot of a living story's leader, or `NONE`."""
