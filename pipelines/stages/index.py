@@ -528,6 +528,8 @@ class Index:
             rule,
             what | place << 2,
         )
+        if rule == _SAME_CONTENT and self._leader(story) == NONE:
+            exact = _NO_EXACT  # a repetition of what has ended must not hide a living copy
         self._enter(article, exact, row, before)
         if slot != NONE:
             self._owners[slot] = row
