@@ -540,8 +540,9 @@ class Index:
             while self._stories > self.max_stories:
                 soonest = self._soonest()
                 assert soonest is not None, "every living text waits for its end"
+                before_that = self._stories
                 self._end_expired(heappop(self._soon))
-                self.pushed_out += 1
+                self.pushed_out += before_that - self._stories
         if place == TOLD or (place == LONGER and verdict != _DUPLICATE):
             self._tell(story, signature)
 
