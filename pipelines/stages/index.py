@@ -86,7 +86,8 @@ _BEFORE = -(1 << 62)
 _LAST_SECOND = (1 << 32) - 1
 _HOUR = 3600  # seconds
 _SECOND_MS = 1000
-_SLOT_BITS = 28
+_SLOT_BITS, _SEQUENCE_BITS = 28, 64
+_DUE_BITS = _SLOT_BITS + _SEQUENCE_BITS
 _LOW_32 = (1 << 32) - 1
 
 # A decision on an article: its id, its content, what an exact copy shares with it, its story;
@@ -101,9 +102,9 @@ _EXACT_AT, _SEEN_AT, _SEQUENCE_AT, _BEFORE_AT, _REPEATED_AT, _SLOT_AT, _RULE_AT 
 )
 _ROW_HEADS = np.dtype(
     {
-        "names": ["article", "exact", "seen"],
-        "formats": ["<u8", "<u8", "<u4"],
-        "offsets": [0, _EXACT_AT, _SEEN_AT],
+        "names": ["article", "exact", "seen", "sequence"],
+        "formats": ["<u8", "<u8", "<u4", "<u4"],
+        "offsets": [0, _EXACT_AT, _SEEN_AT, _SEQUENCE_AT],
         "itemsize": _ROW.size,
     }
 )
@@ -285,7 +286,8 @@ class Index:
         self._keys = HashTable()  # key → slots
         # What readers were told beside the leader's text, by its slot: a filter of words.
         self._told: dict[int, NDArray[np.uint8]] = {}
-        # A text's expiry << 28 | slot for the hour that ends next, the slots alone for later hours.
+        # A text's expiry, the sequence of its decision and its slot in one number for the hour that
+        # ends next, the slots alone for later hours. Of equals the oldest goes first, in any slot.
         self._soon: list[int] = []
         self._soon_hour = -1
         self._later: dict[int, array[int]] = {}
@@ -323,7 +325,7 @@ class Index:
         """Move the clock to `now`, never back, and forget what is a window older."""
         self.clock = max(self.clock, now)
         while (soonest := self._soonest()) is not None and (
-            (soonest >> _SLOT_BITS) * _SECOND_MS <= self.clock
+            (soonest >> _DUE_BITS) * _SECOND_MS <= self.clock
         ):
             self._end_expired(heappop(self._soon))
         if self._rows_due <= self.clock:
@@ -596,7 +598,8 @@ class Index:
     def _end_expired(self, expiry: int) -> None:
         """End the text that this item of the heap stands for, unless it has ended already."""
         slot = expiry & (1 << _SLOT_BITS) - 1
-        if self._expires[slot] and self._expires[slot] == expiry >> _SLOT_BITS:
+        sequence = expiry >> _SLOT_BITS & (1 << _SEQUENCE_BITS) - 1
+        if self._expires[slot] == expiry >> _DUE_BITS and self._age(slot) == sequence:
             self._end(slot)
 
     # --- slots ---
@@ -634,7 +637,7 @@ class Index:
         expires = int(self._expires[slot])
         hour = expires // _HOUR
         if hour <= self._soon_hour:
-            heappush(self._soon, expires << _SLOT_BITS | slot)
+            heappush(self._soon, expires << _DUE_BITS | self.last_sequence << _SLOT_BITS | slot)
         else:
             self._later.setdefault(hour, array("i")).append(slot)
 
@@ -642,11 +645,15 @@ class Index:
         """What expires first of all, as an item of the heap; it may have ended already."""
         while not self._soon and self._later:
             self._soon_hour = min(self._later)
-            expires = self._expires
+            slots = np.unique(np.frombuffer(self._later.pop(self._soon_hour), dtype=np.int32))
+            slots = slots[self._expires[slots] // _HOUR == self._soon_hour]
+            rows = np.frombuffer(self._rows, dtype=_ROW_HEADS)[self._owners[slots]]
+            ages = np.uint32(self.last_sequence & _LOW_32) - rows["sequence"]
             self._soon = [
-                int(expires[slot]) << _SLOT_BITS | slot
-                for slot in self._later.pop(self._soon_hour)
-                if int(expires[slot]) // _HOUR == self._soon_hour
+                expires << _DUE_BITS | (self.last_sequence - age) << _SLOT_BITS | slot
+                for expires, age, slot in zip(
+                    self._expires[slots].tolist(), ages.tolist(), slots.tolist(), strict=True
+                )
             ]
             heapify(self._soon)
         return self._soon[0] if self._soon else None
