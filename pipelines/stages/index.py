@@ -782,10 +782,26 @@ class Index:
             (self._articles, article, before),
             (self._exact, exact, with_exact),
         ):
+            if key == _NO_EXACT:
+                continue
+            if old == NONE:
+                old = self._outdated(table, key, row)
             if old != NONE:
                 table.replace(_hash(key), old, row)
-            elif key != _NO_EXACT and not table.add(_hash(key), row):
+            elif not table.add(_hash(key), row):
                 table.rebuild(self._is_article if table is self._articles else self._is_exact)
+
+    def _outdated(self, table: HashTable, key: bytes, row: int) -> int:
+        """A row that the key led to before it expired. Left there it might be the key's again, and
+        stand beside a newer one.
+        """
+        at = 0 if table is self._articles else _EXACT_AT
+        for each in table.numbers(_hash(key)):
+            start = each * _ROW.size + at
+            differs = (_hash(self._rows[start : start + 8]) ^ _hash(key)) & (1 << HASH_BITS) - 1
+            if each == row or differs or not self._lives(each):
+                return each
+        return NONE
 
     def _is_article(self, keys: NDArray[np.uint64], rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         return self._is(keys, rows, "article")
@@ -937,7 +953,7 @@ def _sequence(row: Row) -> int:
     return row.decision.sequence
 
 
-def _hash(key: bytes) -> int:
+def _hash(key: bytes | memoryview) -> int:
     return int.from_bytes(key[:8], "little")
 
 
