@@ -456,9 +456,12 @@ class Index:
             at += len(signature)
             keys = entry[at : at + 8 * key_count]
             at += 8 * key_count
+            links = [_LINK.unpack_from(entry, at + n * _LINK.size) for n in range(link_count)]
             if len(entry) != at + _LINK.size * link_count or (
                 rule >= len(RULES) or verdict >= len(VERDICTS) or place > TOLD
             ):
+                raise ValueError("an index entry is not as it was written")
+            if any(link[1] >= len(RELATIONS) for link in links):
                 raise ValueError("an index entry is not as it was written")
         except struct.error as error:
             raise ValueError(f"an index entry is not as it was written: {error}") from None
@@ -482,7 +485,6 @@ class Index:
                 slot = self._place(story, row, place, signature, event, published)
                 if told is not None:  # what readers saw of the text before this one
                     self._told[slot] = self._signatures["filter"][slot] | told
-        links = [_LINK.unpack_from(entry, at + n * _LINK.size) for n in range(link_count)]
         if links:
             self._links[row] = tuple(
                 Related(
