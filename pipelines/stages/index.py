@@ -535,8 +535,7 @@ class Index:
         if rule == _SAME_CONTENT and self._leader(story) == NONE:
             exact = _NO_EXACT  # a repetition of what has ended must not hide a living copy
         self._enter(article, exact, row, before)
-        if slot != NONE:
-            self._owners[slot] = row
+        if slot != NONE and rule != _SAME_CONTENT:
             if self._restoring:
                 self._restoring.post(keys, slot)
             else:
