@@ -467,6 +467,7 @@ class Index:
             raise ValueError(f"an index entry is not as it was written: {error}") from None
         if sequence <= self.last_sequence:
             return
+        topic = self._topic(entry[_ENTRY.size : _ENTRY.size + topic_length])
         self.expire(ingested)
         self.last_sequence = sequence
 
@@ -527,7 +528,7 @@ class Index:
             older,
             repeated,
             slot,
-            self._topic(entry[_ENTRY.size : _ENTRY.size + topic_length]),
+            topic,
             verdict,
             rule,
             what | place << 2,
