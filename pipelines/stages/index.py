@@ -930,7 +930,8 @@ class _Restoring:
         slots = np.frombuffer(self._slots, dtype=np.int32).astype(np.int64)[turns]
         kept = expires[slots] > 0
         order = np.argsort(keys, kind="stable")
-        bounds = np.flatnonzero(np.diff(keys[order], prepend=np.uint64(0), append=np.uint64(0)))
+        ordered = keys[order]
+        bounds = np.flatnonzero(np.diff(ordered, prepend=~ordered[:1], append=~ordered[-1:]))
         for start, stop in zip(bounds.tolist(), bounds[1:].tolist(), strict=False):
             if stop - start > HOT_KEY:
                 group = order[start:stop]
