@@ -16,7 +16,7 @@ from pipelines.stages.normalize import normalize
 pytestmark = pytest.mark.slow
 
 DAY = 24 * 3600 * 1000
-CUTS = (1, 2_000, 5_000, 9_000, 12_500, 15_000)
+CUTS = (1, 3_000, 7_000, 11_000, 15_000)
 # Messages before each cut that come again behind it.
 AGAIN = 200
 

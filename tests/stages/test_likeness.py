@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipelines.stages.fingerprint import (
+    FILTER_BITS,
+    SIGNATURE,
+    fingerprint_text,
+    signature_weight,
+)
+from pipelines.stages.likeness import (
+    CONTAINMENT,
+    JACCARD,
+    LEAD,
+    SENTENCE,
+    TITLE,
+    Likeness,
+    holds,
+    likeness,
+    novelty,
+)
+from pipelines.stages.weights import RARE, vocabulary
+
+
+def words(count: int, seed: int = 1) -> list[str]:
+    rng = random.Random(seed)
+    return [
+        "".join(rng.choices("ابتثجحخدرسشصعفقكلمنهوي", k=rng.randint(4, 8))) for _ in range(count)
+    ]
+
+
+def text(count: int, seed: int = 1) -> str:
+    return " ".join(words(count, seed))
+
+
+def signatures(*texts: str | tuple[str, str]) -> np.ndarray:
+    """What is kept of texts, or of texts and their titles."""
+    found = [fingerprint_text(*([each] if isinstance(each, str) else each)) for each in texts]
+    return np.frombuffer(b"".join(each.signature for each in found), dtype=SIGNATURE)
+
+
+def against(own: str, *others: str | tuple[str, str], title: str = "") -> Likeness:
+    return likeness(fingerprint_text(own, title), signatures(*others))
+
+
+def told(body: str) -> np.ndarray:
+    (found,) = signatures(body)
+    return found["filter"]
+
+
+def test_the_parts_of_likeness_add_up_to_one():
+    """So that two equal texts under one title, which says what the text says, have likeness 1."""
+    assert pytest.approx(1) == JACCARD + CONTAINMENT + LEAD + TITLE
+    found = against(text(80), (text(80), text(5)), title=text(5))
+    assert found.likeness == pytest.approx(1, abs=0.001)
+    assert found.jaccard == found.containment == pytest.approx(1, abs=0.001)
+
+
+@pytest.mark.parametrize(("own_title", "title"), [("", ""), ("عنوان الخبر", ""), ("", "عنوان")])
+def test_without_two_titles_the_text_counts_alone(own_title, title):
+    """A missing title takes nothing from two equal texts."""
+    found = against(text(80), (text(80), title), title=own_title)
+    assert found.likeness == pytest.approx(1, abs=0.001)
+
+
+def test_another_title_counts_little():
+    """It takes at most a tenth from two equal texts: all of it where either title says what the
+    other article does not.
+    """
+    for own, other in ((9, 8), (1, 8), (9, 1)):
+        found = against(text(80), (text(80), text(6, other)), title=text(6, own))
+        assert found.likeness == pytest.approx(1 - TITLE, abs=0.04)
+
+
+def test_two_texts_without_a_common_word():
+    """Their likeness is next to 0: what a filter shows by mistake is taken off."""
+    own = fingerprint_text(text(150))
+    found = likeness(own, signatures(*(text(150, seed) for seed in range(2, 40))))
+    for part in (found.likeness, found.jaccard, found.containment):
+        assert part.mean() < 0.03
+        assert part.max() < 0.12
+
+
+@given(st.integers(30, 250), st.integers(30, 250), st.integers(0, 250), st.integers(0, 1 << 30))
+@settings(max_examples=60)
+def test_jaccard_and_containment_are_those_of_the_words(one, other, common, seed):
+    """Estimated within a few percent, though only a filter is kept of one of the texts."""
+    both = words(min(common, one, other), seed)
+    a = {*both, *words(one - len(both), seed + 1)}
+    b = {*both, *words(other - len(both), seed + 2)}
+    own = fingerprint_text(" ".join(a))
+    (held,) = signatures(" ".join(b))
+    found = likeness(own, signatures(" ".join(b)))
+    assert found.jaccard[0] == pytest.approx(len(a & b) / len(a | b), abs=0.1)
+    contained = len(a & b) / min(len(a), len(b))
+    assert found.containment[0] == pytest.approx(contained, abs=0.12)
+    assert found.shorter[0] == (signature_weight(own) < held["weight"])
+    assert 0 <= found.likeness[0] <= 1
+
+
+def test_each_word_counts_by_its_weight():
+    """Words that every text has make no two texts alike, and names do."""
+    common = ["كان", "بعد", "الذي", "خلال", "هذا", "بين"] * 8
+    names, others = words(40), words(40, 2)
+    of_names = against(" ".join(names), " ".join([*names, *common]))
+    of_common = against(" ".join([*names, *common]), " ".join([*others, *common]))
+    assert of_names.jaccard[0] > 0.9
+    assert of_common.jaccard[0] < 0.15
+
+
+def test_words_count_once():
+    """However often a text says them."""
+    once, often = against(text(60), text(60)), against(f"{text(60)} {text(60)}", text(60))
+    assert once.jaccard == often.jaccard == pytest.approx(1, abs=0.001)
+
+
+def test_a_common_beginning_counts():
+    """Of two texts with the same words in common, the one that begins alike is more alike."""
+    own, rest = words(60), words(60, 2)
+    found = against(
+        " ".join([*own, *rest]), " ".join([*own, *words(60, 3)]), " ".join([*words(60, 3), *own])
+    )
+    assert found.likeness[0] == pytest.approx(found.likeness[1] + LEAD / (1 - TITLE), abs=0.02)
+
+
+def test_a_longer_text_holds_a_shorter_one():
+    """Containment is 1 for both, and `shorter` says which one says less."""
+    part, whole = text(60), f"{text(200, 2)} {text(60)}"
+    for own, other, shorter in ((part, whole, True), (whole, part, False)):
+        found = against(own, other)
+        assert found.containment[0] > 0.9
+        assert found.shorter[0] == shorter
+        assert found.jaccard[0] < 0.4
+
+
+def test_something_left_out():
+    """Whether the other text has a rare word more; what the article adds does not matter."""
+    assert not against(f"{text(60)} زاءده", text(60)).left_out[0]
+    assert against(text(60), f"{text(60)} ناقصه").left_out[0]
+
+
+def test_each_text_is_judged_by_itself():
+    """Against many at once is as against one after the other, in their order."""
+    others = [text(60), text(60, 2), " ".join([*words(40), *words(30, 3)]), text(25)]
+    at_once = against(text(60), *others)
+    for at, other in enumerate(others):
+        alone = against(text(60), other)
+        assert [part[at] for part in at_once] == [part[0] for part in alone]
+
+
+@pytest.mark.parametrize("own", ["في من ان " * 10, "", "long"])
+@pytest.mark.parametrize("other", ["في من ان " * 10, "", "long"])
+def test_nothing_is_divided_by_zero(own, other):
+    """Words that weigh nothing, and a filter of which every bit is set: all scores are numbers
+    between 0 and 1.
+    """
+    own, other = ({"": text(50), "long": text(9000)}.get(each, each) for each in (own, other))
+    with np.errstate(all="raise"):
+        found = against(own, (other, "في من"), title="ان في")
+        news = novelty(fingerprint_text(own), told(other))
+    for part in found[:3]:
+        assert ((part >= 0) & (part <= 1)).all()
+    assert 0 <= news[0] <= 1
+
+
+# --- novelty ---
+
+
+def test_a_text_tells_nothing_new_of_itself():
+    """Nor in another order of words."""
+    body = words(80)
+    for again in (body, body[::-1]):
+        assert novelty(fingerprint_text(" ".join(again)), told(" ".join(body))) == (0.0, 0.0)
+
+
+def test_nothing_was_told():
+    """Of an unknown story all is new, and 20 rare words in a row are 100 nats of news."""
+    nothing = np.zeros(FILTER_BITS // 8, dtype=np.uint8)
+    assert novelty(fingerprint_text(text(80)), nothing) == (1.0, RARE * SENTENCE)
+
+
+def test_news_are_counted_where_they_are_densest():
+    """The share is that of all words, the news those of the densest 20 in a row, wherever."""
+    old, new = words(180), words(20, 2)
+    spread = [word for at in range(20) for word in (*old[9 * at : 9 * at + 9], new[at])]
+    for body, densest in (
+        ([*old, *new], 20),
+        ([*new, *old], 20),
+        ([*old[:90], *new, *old[90:]], 20),
+        ([*old[:80], *new[:10], *old[80:160], *new[10:], *old[160:]], 10),
+        (spread, 2),
+    ):
+        share, news = novelty(fingerprint_text(" ".join(body)), told(" ".join(old)))
+        seen = holds(told(" ".join(old)), vocabulary().words(" ".join(new)).tokens).sum()
+        assert share == pytest.approx((20 - seen) / 200, abs=0.001)
+        assert RARE * (densest - seen) <= news <= RARE * densest
+
+
+def test_words_that_weigh_nothing_are_no_news():
+    """Neither new ones of them nor the first of their kind."""
+    body = text(60)
+    assert novelty(fingerprint_text(f"{body} في من علي ان"), told(body)) == (0.0, 0.0)
+
+
+def test_a_word_that_is_said_twice_is_one_new_word():
+    """The share counts it once; the news in a row count it as it stands."""
+    body = text(99)
+    own = fingerprint_text(f"{body} غشمشمون غشمشمون")
+    share, news = novelty(own, told(body))
+    assert (share, news) == (pytest.approx(0.01), 2 * RARE)
+
+
+@given(st.integers(20, 200), st.integers(20, 200), st.integers(0, 1 << 30))
+@settings(max_examples=40)
+def test_what_was_told_with_more_is_no_less_known(one, other, seed):
+    """A story that has told more never makes a text more novel."""
+    own = fingerprint_text(text(one, seed))
+    less, more = told(text(other, seed)), told(text(other, seed + 1))
+    alone, together = novelty(own, less), novelty(own, less | more)
+    assert together[0] <= alone[0] <= 1
+    assert together[1] <= alone[1] <= RARE * SENTENCE
