@@ -162,8 +162,9 @@ def test_numbers_are_rare():
 
 
 def test_numbers_in_a_text():
-    """Those in digits and those spelled out, in their order; other words are none."""
-    assert numbers_in("اصيب خمسه و 12 من 5 الاف").tolist() == [token("5"), token("12"), token("5")]
+    """Those in digits and those spelled out, each once; other words are none."""
+    found = numbers_in("اصيب خمسه و 12 من 5 الاف").tolist()
+    assert found == sorted([token("5"), token("12")])
     assert numbers_in("لا رقم هنا").tolist() == numbers_in("").tolist() == []
 
 
