@@ -88,7 +88,8 @@ _BEFORE = -(1 << 62)
 _LAST_SECOND = (1 << 32) - 1
 _HOUR = 3600  # seconds
 _SECOND_MS = 1000
-_SLOT_BITS = 28
+_SLOT_BITS, _SEQUENCE_BITS = 28, 64
+_DUE_BITS = _SLOT_BITS + _SEQUENCE_BITS
 _LOW_32 = (1 << 32) - 1
 
 # A decision on an article: its id, its content, what an exact copy shares with it, its story;
@@ -103,9 +104,9 @@ _EXACT_AT, _SEEN_AT, _SEQUENCE_AT, _BEFORE_AT, _REPEATED_AT, _SLOT_AT, _RULE_AT 
 )
 _ROW_HEADS = np.dtype(
     {
-        "names": ["article", "exact", "seen"],
-        "formats": ["<u8", "<u8", "<u4"],
-        "offsets": [0, _EXACT_AT, _SEEN_AT],
+        "names": ["article", "exact", "seen", "sequence"],
+        "formats": ["<u8", "<u8", "<u4", "<u4"],
+        "offsets": [0, _EXACT_AT, _SEEN_AT, _SEQUENCE_AT],
         "itemsize": _ROW.size,
     }
 )
@@ -287,7 +288,8 @@ class Index:
         self._keys = HashTable()  # key → slots
         # What readers were told beside the leader's text, by its slot: the filters of such texts.
         self._told: dict[int, bytes] = {}
-        # A text's expiry << 28 | slot for the hour that ends next, the slots alone for later hours.
+        # A text's expiry, the sequence of its decision and its slot in one number for the hour that
+        # ends next, the slots alone for later hours. Of equals the oldest goes first, in any slot.
         self._soon: list[int] = []
         self._soon_hour = -1
         self._later: dict[int, array[int]] = {}
@@ -325,7 +327,7 @@ class Index:
         """Move the clock to `now`, never back, and forget what is a window older."""
         self.clock = max(self.clock, now)
         while (soonest := self._soonest()) is not None and (
-            (soonest >> _SLOT_BITS) * _SECOND_MS <= self.clock
+            (soonest >> _DUE_BITS) * _SECOND_MS <= self.clock
         ):
             self._end_expired(heappop(self._soon))
         if self._rows_due <= self.clock:
@@ -354,14 +356,14 @@ class Index:
             return None
         values = _ROW.unpack_from(self._rows, row * _ROW.size)
         holder, content, story = values[0], values[1], values[3]
-        if holder.hex() == article_id or self._leader(story) == NONE:
+        if self._leader(story) == NONE:
             return None
         leader = self._row_of(story)
         if story.hex() != article_id and leader != NONE:
             of_leader = _ROW.unpack_from(self._rows, leader * _ROW.size)
             if of_leader[2] == exact:
                 return story.hex(), story.hex(), of_leader[1]
-        return holder.hex(), story.hex(), content
+        return None if holder.hex() == article_id else (holder.hex(), story.hex(), content)
 
     def leader(self, story_id: str) -> int:
         """The slot of a living story's leader, or `NONE`."""
@@ -457,14 +459,18 @@ class Index:
             at += len(signature)
             keys = entry[at : at + 8 * key_count]
             at += 8 * key_count
+            links = [_LINK.unpack_from(entry, at + n * _LINK.size) for n in range(link_count)]
             if len(entry) != at + _LINK.size * link_count or (
                 rule >= len(RULES) or verdict >= len(VERDICTS) or place > TOLD
             ):
+                raise ValueError("an index entry is not as it was written")
+            if any(link[1] >= len(RELATIONS) for link in links):
                 raise ValueError("an index entry is not as it was written")
         except struct.error as error:
             raise ValueError(f"an index entry is not as it was written: {error}") from None
         if sequence <= self.last_sequence:
             return
+        topic = self._topic(entry[_ENTRY.size : _ENTRY.size + topic_length])
         self.expire(ingested)
         self.last_sequence = sequence
 
@@ -483,7 +489,6 @@ class Index:
                 slot = self._place(story, row, place, signature, event, published)
                 if told is not None:  # what readers saw of the text before this one
                     self._hear(slot, told)
-        links = [_LINK.unpack_from(entry, at + n * _LINK.size) for n in range(link_count)]
         if links:
             self._links[row] = tuple(
                 Related(
@@ -526,14 +531,15 @@ class Index:
             older,
             repeated,
             slot,
-            self._topic(entry[_ENTRY.size : _ENTRY.size + topic_length]),
+            topic,
             verdict,
             rule,
             what | place << 2,
         )
+        if rule == _SAME_CONTENT and self._leader(story) == NONE:
+            exact = _NO_EXACT  # a repetition of what has ended must not hide a living copy
         self._enter(article, exact, row, before)
-        if slot != NONE:
-            self._owners[slot] = row
+        if slot != NONE and rule != _SAME_CONTENT:
             if self._restoring:
                 self._restoring.post(keys, slot)
             else:
@@ -541,8 +547,9 @@ class Index:
             while self._stories > self.max_stories:
                 soonest = self._soonest()
                 assert soonest is not None, "every living text waits for its end"
+                before_that = self._stories
                 self._end_expired(heappop(self._soon))
-                self.pushed_out += 1
+                self.pushed_out += before_that - self._stories
         if place == TOLD or (place == LONGER and verdict != _DUPLICATE):
             self._tell(story, signature)
 
@@ -597,7 +604,8 @@ class Index:
     def _end_expired(self, expiry: int) -> None:
         """End the text that this item of the heap stands for, unless it has ended already."""
         slot = expiry & (1 << _SLOT_BITS) - 1
-        if self._expires[slot] and self._expires[slot] == expiry >> _SLOT_BITS:
+        sequence = expiry >> _SLOT_BITS & (1 << _SEQUENCE_BITS) - 1
+        if self._expires[slot] == expiry >> _DUE_BITS and self._age(slot) == sequence:
             self._end(slot)
 
     # --- slots ---
@@ -635,7 +643,7 @@ class Index:
         expires = int(self._expires[slot])
         hour = expires // _HOUR
         if hour <= self._soon_hour:
-            heappush(self._soon, expires << _SLOT_BITS | slot)
+            heappush(self._soon, expires << _DUE_BITS | self.last_sequence << _SLOT_BITS | slot)
         else:
             self._later.setdefault(hour, array("i")).append(slot)
 
@@ -643,11 +651,15 @@ class Index:
         """What expires first of all, as an item of the heap; it may have ended already."""
         while not self._soon and self._later:
             self._soon_hour = min(self._later)
-            expires = self._expires
+            slots = np.unique(np.frombuffer(self._later.pop(self._soon_hour), dtype=np.int32))
+            slots = slots[self._expires[slots] // _HOUR == self._soon_hour]
+            rows = np.frombuffer(self._rows, dtype=_ROW_HEADS)[self._owners[slots]]
+            ages = np.uint32(self.last_sequence & _LOW_32) - rows["sequence"]
             self._soon = [
-                int(expires[slot]) << _SLOT_BITS | slot
-                for slot in self._later.pop(self._soon_hour)
-                if int(expires[slot]) // _HOUR == self._soon_hour
+                expires << _DUE_BITS | (self.last_sequence - age) << _SLOT_BITS | slot
+                for expires, age, slot in zip(
+                    self._expires[slots].tolist(), ages.tolist(), slots.tolist(), strict=True
+                )
             ]
             heapify(self._soon)
         return self._soon[0] if self._soon else None
@@ -776,10 +788,26 @@ class Index:
             (self._articles, article, before),
             (self._exact, exact, with_exact),
         ):
+            if key == _NO_EXACT:
+                continue
+            if old == NONE:
+                old = self._outdated(table, key, row)
             if old != NONE:
                 table.replace(_hash(key), old, row)
-            elif key != _NO_EXACT and not table.add(_hash(key), row):
+            elif not table.add(_hash(key), row):
                 table.rebuild(self._is_article if table is self._articles else self._is_exact)
+
+    def _outdated(self, table: HashTable, key: bytes, row: int) -> int:
+        """A row that the key led to before it expired. Left there it might be the key's again, and
+        stand beside a newer one.
+        """
+        at = 0 if table is self._articles else _EXACT_AT
+        for each in table.numbers(_hash(key)):
+            start = each * _ROW.size + at
+            differs = (_hash(self._rows[start : start + 8]) ^ _hash(key)) & (1 << HASH_BITS) - 1
+            if each == row or differs or not self._lives(each):
+                return each
+        return NONE
 
     def _is_article(self, keys: NDArray[np.uint64], rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         return self._is(keys, rows, "article")
@@ -906,7 +934,8 @@ class _Restoring:
         slots = np.frombuffer(self._slots, dtype=np.int32).astype(np.int64)[turns]
         kept = expires[slots] > 0
         order = np.argsort(keys, kind="stable")
-        bounds = np.flatnonzero(np.diff(keys[order], prepend=np.uint64(0), append=np.uint64(0)))
+        ordered = keys[order]
+        bounds = np.flatnonzero(np.diff(ordered, prepend=~ordered[:1], append=~ordered[-1:]))
         for start, stop in zip(bounds.tolist(), bounds[1:].tolist(), strict=False):
             if stop - start > HOT_KEY:
                 group = order[start:stop]
@@ -931,7 +960,7 @@ def _sequence(row: Row) -> int:
     return row.decision.sequence
 
 
-def _hash(key: bytes) -> int:
+def _hash(key: bytes | memoryview) -> int:
     return int.from_bytes(key[:8], "little")
 
 

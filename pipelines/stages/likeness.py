@@ -102,7 +102,8 @@ def novelty(own: Fingerprint, told: NDArray[np.uint8]) -> tuple[float, float]:
     np.cumsum(unseen, out=sums[1:])
     filled = np.bitwise_count(told).sum(axis=1, dtype=np.int64) / FILTER_BITS
     seen_as_new = max(1 - SATURATED, float(np.prod(1 - filled**2)))
-    densest = min(int((sums[SENTENCE:] - sums[:-SENTENCE]).max()) / seen_as_new, MOST_NEWS)
+    row = min(SENTENCE, len(words))
+    densest = min(int((sums[row:] - sums[:-row]).max()) / seen_as_new, MOST_NEWS)
     total = int(weights.sum())
     return min(1.0, int(sums[-1]) / seen_as_new / total) if total else 0.0, densest / UNITS
 

@@ -30,6 +30,7 @@ from pipelines.records import (
     Time,
     Verdict,
 )
+from pipelines.stages.decide import STATE_VERSION
 from pipelines.stages.encode import MAX_BYTES, Topics, encode, frame, unframe
 
 NOON = 1_741_176_000_000
@@ -78,21 +79,25 @@ FULL = Article(
     ),
     match=Match(title="القاهره عنوان", body="نص", content_hash="c" * 32),
     dates=(DateMention("raw_body", 3, 4, "1", "2015-07", "hijri", True, 0.9),),
-    fingerprint=Fingerprint(b"k" * 16, b"s" * 256, 40, 38),
+    fingerprint=Fingerprint(b"k" * 16, b"s" * 170, 40),
     decision=Decision(
-        "update",
-        "b" * 32,
-        2,
-        9,
-        "near",
-        "d" * 32,
-        0.5,
-        0.75,
-        0.25,
-        1,
-        (Related("d" * 32, "update_of", 0.5, 0.75),),
-        NOON,
+        verdict="update",
+        story_id="b" * 32,
+        revision=2,
+        sequence=9,
+        rule="news",
+        matched="d" * 32,
+        jaccard=0.5,
+        containment=0.75,
+        likeness=0.625,
+        novelty=0.25,
+        news=70.5,
+        supersedes=1,
+        related=(Related("d" * 32, "update_of", 0.5, 0.75),),
+        event_time=NOON,
+        place=3,
     ),
+    entry=b"an entry \x00\xff",
     entities=(CAIRO, replace(CAIRO, entity_id="per:x", type="PER", country=None, score=None)),
 )
 BARE = Article(article_id="a" * 32, raw_title="عنوان")
@@ -134,11 +139,13 @@ def test_article_record():
         "story_id": "b" * 32,
         "sequence": 9,
         "verdict": "update",
-        "rule": "near",
+        "rule": "news",
         "matched": "d" * 32,
         "jaccard": 0.5,
         "containment": 0.75,
+        "likeness": 0.625,
         "novelty": 0.25,
+        "news": 70.5,
         "cues": ["urgent"],
         "related": [
             {
@@ -230,7 +237,8 @@ def test_entity_record():
 def test_bare_article():
     """What was not found is null or empty: no score without another article, no URL, no time."""
     record = published(BARE)["articles"][0]
-    for name in ("matched", "jaccard", "containment", "novelty", "supersedes", "url"):
+    scores = ("jaccard", "containment", "likeness", "novelty", "news")
+    for name in ("matched", *scores, "supersedes", "url"):
         assert record[name] is None, name
     assert record["published_at"] is record["fetched_at"] is None
     assert record["entities"] == record["related"] == []
@@ -245,10 +253,14 @@ def test_held_back():
         ("test.index", b"a" * 32),
     ]
     record = unframe(messages[0].value or b"", schemas.parsed("duplicates"))
-    assert {key: record[key] for key in ("verdict", "matched", "rule", "title", "revision")} == {
+    names = ("verdict", "matched", "rule", "title", "revision", "likeness", "novelty", "news")
+    assert {key: record[key] for key in names} == {
         "verdict": "duplicate",
         "matched": "d" * 32,
-        "rule": "near",
+        "rule": "news",
+        "likeness": 0.625,
+        "novelty": 0.25,
+        "news": 70.5,
         "title": "القاهرة: عنوان",
         "revision": 2,
     }
@@ -256,11 +268,17 @@ def test_held_back():
 
 
 def test_index_entry():
-    """The index gets what its restart needs, and the writer's generation."""
-    entry = published(FULL)["index"][0]
-    assert (entry["generation"], entry["sequence"], entry["revision"]) == (3, 9, 2)
-    assert (entry["keys"], entry["sketch"]) == (b"k" * 16, b"s" * 256)
-    assert (entry["topic"], entry["partition"], entry["offset"]) == ("test.raw", 2, 7)
+    """The index gets the decision as the writer packed it, its sequence, the version of the state
+    and the writer's generation.
+    """
+    assert published(FULL)["index"][0] == {
+        "kind": "decision",
+        "generation": 3,
+        "state_version": STATE_VERSION,
+        "group": "",
+        "sequence": 9,
+        "state": FULL.entry,
+    }
 
 
 @pytest.mark.parametrize("verdict", get_args(Verdict))
