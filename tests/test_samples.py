@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "articles.jsonl"
+VERDICTS = {"new", "duplicate", "update", "revision", "correction", "dead-letter"}
 REASONS = {
     "invalid-json",
     "invalid-utf-8",
@@ -37,7 +38,7 @@ def test_fields(lines):
     assert len({line["key"] for line in lines}) == len(lines)
     for line in lines:
         assert line["note"].strip()
-        assert line["expect"]["verdict"] in {"new", "duplicate", "revision", "dead-letter"}
+        assert line["expect"]["verdict"] in VERDICTS
         assert ("message" in line) != ("raw_base64" in line), line["key"]
         assert ("raw_base64" in line) == (line["expect"]["verdict"] == "dead-letter")
 

@@ -3,9 +3,9 @@
     python tools/build_word_weights.py [FOLDER]
 
 FOLDER (default `../shared/data/ner`) holds `anercorp-train.bio.xz` and `wikifane-gold-fine.bio.xz`.
-Writes `pipelines/stages/data/word_weights.tsv`. A word that is as likely as `p` weighs `-ln p` nats,
-less `COMMON`, but never less than nothing or more than `RARE`: so the commonest fifty or so weigh
-nothing, and every word that is not in the table weighs `RARE`.
+Writes `pipelines/stages/data/word_weights.tsv`. A word that is as likely as `p` weighs `-ln p`
+nats, less `COMMON`, but never less than nothing or more than `RARE`: so the commonest fifty or so
+weigh next to nothing, and every word that is not in the table weighs `RARE`.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ ENCLITICS = frozenset({"ها", "هم", "ه", "هما", "نا", "هن", "ي", "ك
 
 
 def tokens(path: Path) -> list[str]:
+    """The first column."""
     with lzma.open(path, "rt", encoding="utf-8") as lines:
         return [line.split()[0] for line in lines if line.strip()]
 
@@ -51,6 +52,7 @@ def rejoined(parted: Iterable[str]) -> Iterator[str]:
 
 
 def main() -> None:
+    """Counts, weighs, writes."""
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "../shared/data/ner")
     counts: Counter[str] = Counter()
     for name, parted in CORPORA.items():

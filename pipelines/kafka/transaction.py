@@ -142,8 +142,9 @@ class Job:
     ) -> None:
         """Instead of `open`: fences the group's writer, then writes a new state in one transaction.
 
-        `entries` gives keys and records. It is called when no other writer can change what it reads, `last_sequence` after
-        it. Raises as `open` does; not UsageError for the state, which is what it replaces.
+        `entries` gives keys and records. It is called when no other writer can change what it
+        reads, `last_sequence` after it. Raises as `open` does; not UsageError for the state, which
+        is what it replaces.
         """
         with self._guard():
             self._take_over(_LONGEST_TRANSACTION_MS)

@@ -28,7 +28,7 @@ from pipelines.stages.index import (
     short,
 )
 from pipelines.stages.likeness import holds, likeness, novelty
-from pipelines.stages.weights import numbers_in
+from pipelines.stages.weights import RARE, UNITS, numbers_in
 
 __all__ = ["STATE_VERSION", "Index", "decide", "entry_of", "event_time", "place_of"]
 
@@ -44,7 +44,7 @@ LATE_LIKENESS = 0.70
 CONTAINED = 0.8
 # Nats of words that a story had not used, among 20 in a row: five rare ones, and what is between.
 NEWS = 62.0
-# What else may be new in a text in which only the numbers have changed, by weight.
+# What else may be new in a text in which the numbers have changed, by weight.
 OTHERWISE_EQUAL = 0.05
 
 # What a newsroom says of its own article; the first that fits counts.
@@ -254,7 +254,7 @@ def _told_again(article: Article, index: Index, revision: int, like: _Compared) 
         verdict, rule = cued
     elif news >= NEWS:
         verdict, rule = "update", "news"
-    elif new <= OTHERWISE_EQUAL and _new_number(article, index, like.slot):
+    elif _numbers_changed(article, index, like, new):
         verdict, rule = "update", "numbers"
     elif not _NEWS_CUES.isdisjoint(cues):
         verdict, rule = "update", "cue-update"
@@ -285,10 +285,17 @@ def _novelty(article: Article, index: Index, slot: int) -> tuple[float, float]:
     return round(share * SCORE_STEPS) / SCORE_STEPS, round(news * NEWS_STEPS) / NEWS_STEPS
 
 
-def _new_number(article: Article, index: Index, slot: int) -> bool:
-    """Whether the text has a number that its story has not."""
-    numbers = numbers_in(f"{article.match.standfirst} {article.match.body}")
-    return bool(len(numbers)) and not bool(np.all(holds(index.told(slot), numbers)))
+def _numbers_changed(article: Article, index: Index, like: _Compared, new: float) -> bool:
+    """Whether the story's text had another number where the rest is the same; `new` is the share of
+    the article's words that the story has not used.
+    """
+    match = article.match
+    numbers = np.unique(numbers_in(f"{match.standfirst} {match.body}"))
+    if not like.left_out or not len(numbers):
+        return False
+    changed = int(np.count_nonzero(~holds(index.told(like.slot), numbers)))
+    of_numbers = changed * RARE * UNITS / signature_weight(article.fingerprint)
+    return changed > 0 and new - of_numbers <= OTHERWISE_EQUAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,6 +306,7 @@ class _Compared:
     likeness: float = 0.0
     jaccard: float = 0.0
     containment: float = 0.0
+    left_out: bool = False
     rule: str = ""
     relation: str = ""
 
@@ -325,13 +333,14 @@ def _compare(
     found = likeness(article.fingerprint, signatures)
     published = published_time(article)
     compared = []
-    for slot, weight, score, jaccard, contained, shorter in zip(
+    for slot, weight, score, jaccard, contained, shorter, left_out in zip(
         slots,
         signatures["weight"].tolist(),
         (np.round(found.likeness * SCORE_STEPS) / SCORE_STEPS).tolist(),
         (np.round(found.jaccard * SCORE_STEPS) / SCORE_STEPS).tolist(),
         (np.round(found.containment * SCORE_STEPS) / SCORE_STEPS).tolist(),
         found.shorter.tolist(),
+        found.left_out.tolist(),
         strict=True,
     ):
         if not weight or (not with_itself and index.owner(slot) == article.article_id):
@@ -344,5 +353,5 @@ def _compare(
             rule = "likeness"
         elif contained >= CONTAINED:
             relation = "part_of" if shorter else "contains"
-        compared.append(_Compared(slot, score, jaccard, contained, rule, relation))
+        compared.append(_Compared(slot, score, jaccard, contained, left_out, rule, relation))
     return compared

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pipelines.records import Fingerprint
 from pipelines.stages.fingerprint import FILTER_BITS, filter_bits, short_tokens
-from pipelines.stages.weights import UNITS
+from pipelines.stages.weights import RARE, UNITS
 
 F64 = NDArray[np.float64]
 
@@ -36,6 +36,9 @@ class Likeness(NamedTuple):
     jaccard: F64
     containment: F64
     shorter: NDArray[np.bool_]  # whether the article is the one of the two that says less
+    left_out: NDArray[
+        np.bool_
+    ]  # whether the other has a rare word that the article has not
 
 
 def likeness(own: Fingerprint, others: NDArray[np.void]) -> Likeness:
@@ -67,7 +70,7 @@ def likeness(own: Fingerprint, others: NDArray[np.void]) -> Likeness:
         score = np.where(titled, with_title, score / (1 - TITLE))
     else:
         score /= 1 - TITLE
-    return Likeness(score, jaccard, containment, total < held)
+    return Likeness(score, jaccard, containment, total < held, held - common >= RARE * UNITS)
 
 
 def novelty(own: Fingerprint, told: NDArray[np.uint8]) -> tuple[float, float]:
