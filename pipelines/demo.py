@@ -29,7 +29,7 @@ from pipelines.local import LocalError, Services, fetch
 from pipelines.outlets import outlet_zones
 from pipelines.producers import files, samples
 from pipelines.settings import Settings
-from pipelines.show import WIDTH, excerpt, facts, names, why
+from pipelines.show import APART, WIDTH, excerpt, facts, names, why
 from pipelines.terminal import fitted, isolated, label, width
 
 # Seconds without anything coming out, all being sent, after which something must be wrong.
@@ -42,6 +42,7 @@ _LABEL = 13
 _OUTLET, _NAME = 20, 30
 _LABELS = {
     "new": ("story", "bold green"),
+    "part_of": ("story", "bold green"),
     "duplicate": ("held back", "yellow"),
 }
 # The widest line: longer ones are hard to follow.
@@ -270,7 +271,7 @@ class _Play:
             title = record["title"] or record.get("standfirst") or record.get("body") or "–"
             story = self._stories[record["story_id"]] = _Story(len(self._stories) + 1, title)
         verdict = record["verdict"]
-        opened = verdict == "new"
+        opened = verdict in ("new", "part_of")
         story.outlets.append(record["source"])
         self._entities.update(entity["name"] for entity in record.get("entities", ()))
         became, style = _LABELS.get(verdict, (verdict, "bold cyan"))
@@ -288,7 +289,8 @@ class _Play:
         else:
             self._under(f"{outlet}story {story.number}: {why(record)}")
         for other in record.get("related", ()):
-            if known := self._stories.get(other["article_id"]):
+            known = self._stories.get(other["article_id"])
+            if known and other["relation"] in APART:
                 relation = other["relation"].replace("_", " ")
                 self._under(f"{relation} story {known.number}, which stays its own")
 

@@ -8,23 +8,25 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import accumulate, groupby
 from typing import Any
 
 from pipelines import schemas
 from pipelines.errors import UsageError
 from pipelines.kafka.find import Finder
 from pipelines.kafka.tail import Tailed
-from pipelines.records import Origin, RawMessage, StageError
+from pipelines.records import Article, Origin, RawMessage, StageError, Time
 from pipelines.stages import encode
 from pipelines.stages.arabic.layers import foreign_match_text, match_text
 from pipelines.stages.clean import clean
+from pipelines.stages.decide import HOUR_MS, published_time
 from pipelines.stages.decode import article_id, decode
+from pipelines.stages.likeness import SENTENCE
 from pipelines.stages.normalize import normalize
 from pipelines.stages.urls import canonical_url
+from pipelines.stages.weights import RARE, UNITS, vocabulary
 
-# Words of a run that two texts must share for it to be a shared passage: as many as in the
-# shingles that their likeness is measured by.
-_SHARED_WORDS = 3
 _ARTICLE_ID = re.compile(r"[0-9a-fA-F]{32}")
 _WORD = re.compile(r"\S+")
 # What an article's and a duplicate's record have, and a foreign one has not.
@@ -48,7 +50,7 @@ _FIELDS = frozenset(
 
 @dataclass(frozen=True)
 class Stretch:
-    """A stretch of display text; `new` when the other text does not have it."""
+    """A stretch of display text; `new` when the other text does not have its words."""
 
     text: str
     new: bool
@@ -57,12 +59,14 @@ class Stretch:
 @dataclass(frozen=True)
 class Marked:
     """A text held beside another: the stretches of `title`, `standfirst` and `body`, which joined
-    are the display text, and how many `words` of the match layer are `new`.
+    are the display text, and how many `words` of the match layer are `new`. `news` is the text
+    where most of what is new stands together, below the title.
     """
 
     parts: Mapping[str, list[Stretch]]
     words: int
     new: int
+    news: str
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,9 @@ class Text:
 class Explanation:
     """What is known of an article. `decisions` come newest first; `decided` is the one explained:
     the newest that did more than find the article unchanged. `leader`, the story's first article,
-    is there when the text of `against` is not: then the two that are `marked` are those.
+    is there when the text of `against` is not: then the two that are `marked` are those. `hours`
+    lie between the publication of the two. `news` is the text of an update beside all that its
+    story had told.
     """
 
     decisions: list[Tailed]
@@ -108,12 +114,14 @@ class Explanation:
     leader: Tailed | None = None
     marked: Marked | None = None
     against_marked: Marked | None = None
+    hours: float | None = None
+    news: Marked | None = None
 
 
 @dataclass(frozen=True)
 class Story:
     """A story's life: its decisions in order, and by their sequence what the published ones said
-    that the text they were held against did not.
+    that none published before them had.
     """
 
     story_id: str
@@ -158,7 +166,18 @@ def explain(finder: Finder, identity: str) -> Explanation:
     if record["matched"] and other is None and record["story_id"] != identity:
         leader = _leader(finder, record)
         other = None if leader is None else _text(finder, record_of(leader)).parts
-    found = Explanation(decisions, decided, text, against, against_text, leader)
+    found = Explanation(
+        decisions,
+        decided,
+        text,
+        against,
+        against_text,
+        leader,
+        hours=None if against is None else _hours(record, record_of(against)),
+    )
+    if record["verdict"] == "update":
+        life = _life(finder, record["story_id"], [decided])
+        found = replace(found, news=_news(life).get(record["sequence"]))
     if text.parts is None or other is None:
         return found
     return replace(
@@ -180,39 +199,66 @@ def story(finder: Finder, identity: str) -> Story:
         identity,
     )
     decisions = _life(finder, story_id, found)
-    news = {}
-    for message in decisions:
-        record = record_of(message)
-        against = _held_against(record, decisions) if record["matched"] else None
-        if against is None or "body" not in record or "body" not in record_of(against):
-            continue
-        own, other = _text(finder, record).parts, _text(finder, record_of(against)).parts
-        if own is not None and other is not None:
-            news[record["sequence"]] = compare(own, other)
-    return Story(story_id, decisions, news)
+    return Story(story_id, decisions, _news(decisions))
 
 
 def compare(parts: Iterable[Part], other: Iterable[Part]) -> Marked:
-    """A text with what the other does not have, by the words of the match layer.
+    """A text with what the other does not have, by the words that likeness and novelty count.
 
-    Shared are the words of every run of three that the other text has as well, wherever it stands
-    there; shorter texts are compared by shorter runs.
+    New is each word that weighs something and stands nowhere in the other text. What is between
+    two of them and together weighs less than one rare word is marked with them, but not counted:
+    passages are read, not words.
     """
     parts = tuple(parts)
-    words = [word for part in parts for word in part.words]
-    theirs = [word.text for part in other for word in part.words]
-    size = max(1, min(_SHARED_WORDS, len(words), len(theirs)))
-    known = set(_runs(theirs, size))
-    shared = bytearray(len(words))
-    for at, run in enumerate(_runs([word.text for word in words], size)):
-        if run in known:
-            shared[at : at + size] = b"\1" * size
-    marked, first = {}, 0
+    words = [(part, word) for part in parts for word in part.words]
+    weighed = _weighed(word for _, word in words)
+    known = {token for token, _ in _weighed(word for part in other for word in part.words)}
+    new = [weight > 0 and token not in known for token, weight in weighed]
+    marked, last, between = bytearray(new), -1, 0
+    for at, (_, weight) in enumerate(weighed):
+        if not new[at]:
+            between += weight
+            continue
+        if last >= 0 and between < RARE * UNITS:
+            marked[last:at] = b"\1" * (at - last)
+        last, between = at, 0
+    stretches, first = {}, 0
     for part in parts:
-        flags = shared[first : first + len(part.words)]
-        marked[part.name] = list(_stretches(part, flags))
+        stretches[part.name] = list(_stretches(part, marked[first : first + len(part.words)]))
         first += len(part.words)
-    return Marked(marked, len(words), len(words) - sum(shared))
+    news = [
+        weight * (is_new and part.name != "title")
+        for (part, _), (_, weight), is_new in zip(words, weighed, new, strict=True)
+    ]
+    return Marked(stretches, len(words), sum(new), _densest(words, news))
+
+
+def _weighed(words: Iterable[Word]) -> list[tuple[int, int]]:
+    """What stands for each word where texts are compared, and its weight in units."""
+    text = " ".join(word.text for word in words)
+    if not text:
+        return []
+    found = vocabulary().words(text)
+    return list(zip(found.tokens.tolist(), found.weights.tolist(), strict=True))
+
+
+def _densest(words: list[tuple[Part, Word]], news: list[int]) -> str:
+    """The display text of the words in a row, as many as `news` is looked for in, that have most
+    of it: from the first to the last new one.
+    """
+    sums = [0, *accumulate(news)]
+    starts = range(max(1, len(words) - SENTENCE + 1))
+    start = max(starts, key=lambda at: sums[min(at + SENTENCE, len(words))] - sums[at])
+    found = [at for at in range(start, min(start + SENTENCE, len(words))) if news[at]]
+    if not found:
+        return ""
+    return " ".join(
+        part.text[group[0].start : group[-1].end]
+        for part, group in (
+            (part, [word for _, word in group])
+            for part, group in groupby(words[found[0] : found[-1] + 1], lambda each: each[0])
+        )
+    )
 
 
 # --- what the topics say ------------------------------------------------------------------------
@@ -236,8 +282,9 @@ def _begins(record: Mapping[str, Any]) -> bool:
 
 
 def _opens(record: Mapping[str, Any]) -> bool:
-    """Whether it is the first decision of its story: held against nothing."""
-    return bool(record["article_id"] == record["story_id"] and not record["matched"])
+    """Whether it is the first decision of its story: it joined no other's."""
+    joined = record["matched"] and record["verdict"] != "part_of"
+    return bool(record["article_id"] == record["story_id"] and not joined)
 
 
 def _topics(finder: Finder) -> list[str]:
@@ -337,6 +384,38 @@ def _held_against(record: Mapping[str, Any], known: Iterable[Tailed]) -> Tailed 
     return max(earlier, key=likely, default=None)
 
 
+def _hours(record: Mapping[str, Any], other: Mapping[str, Any]) -> float:
+    """The hours between two publications, as the decision counted them."""
+    times = []
+    for each in (record, other):
+        published, ingested = (
+            _milliseconds(each["published_at"]),
+            _milliseconds(each["ingested_at"]),
+        )
+        assert ingested is not None, "every message has Kafka's time"
+        times.append(published_time(Article("", published=Time(published), ingested_at=ingested)))
+    return abs(times[0] - times[1]) / HOUR_MS
+
+
+def _milliseconds(time: datetime | None) -> int | None:
+    return None if time is None else round(time.timestamp() * 1000)
+
+
+def _news(life: Iterable[Tailed]) -> dict[int, Marked]:
+    """By sequence each published text of a story beside all that were published before it; none
+    when the text that opened the story is lost: then nobody can tell what was new.
+    """
+    news, told = {}, list[Part]()
+    for message in life:
+        record = record_of(message)
+        parts = _published_parts(record)
+        if told and parts:
+            news[record["sequence"]] = compare(parts, told)
+        if told or record["article_id"] == record["story_id"]:
+            told += parts
+    return news
+
+
 def _leader(finder: Finder, record: Mapping[str, Any]) -> Tailed | None:
     """The newest text that the first article of `record`'s story had when it was decided."""
     return next(
@@ -361,9 +440,7 @@ def _unknown(finder: Finder, identity: str) -> UsageError:
 def _text(finder: Finder, record: Mapping[str, Any]) -> Text:
     """The text that was decided on: in the record when it was published, else from its message."""
     if "body" in record:
-        return Text(
-            text_parts(record["title"], record["standfirst"], record["body"], record["language"])
-        )
+        return Text(_published_parts(record))
     place = record["origin"]
     where = f"{place['topic']} {place['partition']}:{place['offset']}"
     message = finder.message(place["topic"], place["partition"], place["offset"])
@@ -399,6 +476,13 @@ def _text(finder: Finder, record: Mapping[str, Any]) -> Text:
     return Text(parts)
 
 
+def _published_parts(record: Mapping[str, Any]) -> tuple[Part, ...]:
+    """The text that readers got: none of what was held back."""
+    if "body" not in record:
+        return ()
+    return text_parts(record["title"], record["standfirst"], record["body"], record["language"])
+
+
 def text_parts(title: str, standfirst: str, body: str, language: str) -> tuple[Part, ...]:
     """A display text's parts with their words, as Normalize makes them of this language."""
     match = match_text if language == "ar" else foreign_match_text
@@ -413,17 +497,13 @@ def text_parts(title: str, standfirst: str, body: str, language: str) -> tuple[P
     return tuple(parts)
 
 
-def _runs(words: list[str], size: int) -> Iterator[tuple[str, ...]]:
-    return zip(*(words[at:] for at in range(size)), strict=False)
-
-
-def _stretches(part: Part, shared: bytearray) -> Iterator[Stretch]:
+def _stretches(part: Part, marked: bytearray) -> Iterator[Stretch]:
     """The part's display text, cut where new and shared words meet; signs go with their word."""
     new = bytearray(len(part.text))
     seen = bytearray(len(part.text))
-    for word, is_shared in zip(part.words, shared, strict=True):
+    for word, is_marked in zip(part.words, marked, strict=True):
         seen[word.start : word.end] = b"\1" * (word.end - word.start)
-        if not is_shared:
+        if is_marked:
             new[word.start : word.end] = b"\1" * (word.end - word.start)
     begin, state = 0, None
     for found in _WORD.finditer(part.text):

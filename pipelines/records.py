@@ -173,7 +173,7 @@ class Decision:
     """What the writer decided of an article, and why. `sequence` is the writer's order.
 
     Scores are between 0 and 1, but for `news`: the most nats of words that the story had not used,
-    among any 20 words in a row. `place` is what the text became in its story's memory, one of
+    among any 21 words in a row. `place` is what the text became in its story's memory, one of
     `stages.index`'s NOWHERE, LEADER, LONGER and TOLD.
     """
 

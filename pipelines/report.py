@@ -14,7 +14,17 @@ from typing import Any, NamedTuple
 
 from pipelines.explain import Explanation, Marked, Story, Text, record_of, repeats
 from pipelines.kafka.tail import Tailed
-from pipelines.show import as_object
+from pipelines.show import APART, as_object, score, why
+from pipelines.stages.decide import (
+    CONTAINED,
+    HOUR_MS,
+    LATE_LIKENESS,
+    NEAR_LIKENESS,
+    NEAR_MS,
+    NEWS,
+    OTHERWISE_EQUAL,
+)
+from pipelines.stages.likeness import CONTAINMENT, JACCARD, SENTENCE
 from pipelines.terminal import escaped, fitted, isolated, label, pieces, plain, width
 
 _INDENT = "  "
@@ -32,10 +42,13 @@ _VERDICTS = {
     "revision": "published: a new version of an article that was out before",
     "correction": "published: it corrects its story",
     "retraction": "published: it takes its story back",
-    "part_of": "published: one of the two texts is a part of the other",
+    "part_of": "published: it opens a story, and is a part of another text",
 }
-# Numbers in a record that are no measure of how it stands to another.
-_NO_SCORES = frozenset({"published_at_confidence"})
+# Verdicts for which it matters how much a text says that its story had not.
+_BY_NOVELTY = frozenset({"duplicate", "update"})
+# Rules by which texts are the same, so that nothing was measured.
+_EQUAL = frozenset({"same-content", "exact", "exact-text"})
+_NEAR_HOURS = NEAR_MS // HOUR_MS
 
 
 class _Style(NamedTuple):
@@ -62,11 +75,9 @@ def explanation_text(found: Explanation, read: int, columns: int, colour: bool) 
         "",
         _strong(fitted(_verdict(record), columns), colour),
         _scores(record),
+        *_reasons(found, columns),
         f"story {_id(record['story_id'])}",
-        *(
-            f"{label(other['relation'], 20)} {_id(other['article_id'])}, {_measures(other)}"
-            for other in record.get("related") or ()
-        ),
+        *map(_link, record.get("related") or ()),
     ]
     if found.against is not None:
         other = record_of(found.against)
@@ -87,6 +98,7 @@ def explanation_text(found: Explanation, read: int, columns: int, colour: bool) 
             *_about(found.leader, columns, _INDENT),
         ]
     lines += _notes(found, columns)
+    lines += _first_told(found.news, columns)
     lines += _texts(found, columns, colour)
     lines += _others(found)
     return _printed([*lines, "", _read(read)], columns)
@@ -103,6 +115,8 @@ def explanation_object(found: Explanation, read: int) -> dict[str, Any]:
         and _text_object(found.against_text, None if found.leader else found.against_marked),
         "leader": None if found.leader is None else as_object(found.leader),
         "leader_text": _marked_object(found.against_marked) if found.leader else None,
+        "hours_apart": found.hours,
+        "news": None if found.news is None else _marked_object(found.news),
         "decisions": [as_object(each) for each in found.decisions],
         "read": read,
     }
@@ -186,22 +200,73 @@ def _verdict(record: Mapping[str, Any]) -> str:
 
 
 def _scores(record: Mapping[str, Any]) -> str:
-    return _joined(_rule(record), _measures(record), f"sequence {record['sequence']}")
+    return _joined(_rule(record), f"sequence {record['sequence']}")
 
 
 def _rule(record: Mapping[str, Any]) -> str:
-    return f"rule {label(record['rule'], 40)}"
+    return _joined(why(record), f"rule {label(record['rule'], 40)}")
 
 
-def _measures(record: Mapping[str, Any]) -> str:
-    """How it stands to what it was held against: every number for that in the record."""
-    return _joined(
-        *(
-            f"{label(name)} {value:.2f}"
-            for name, value in record.items()
-            if isinstance(value, float) and name not in _NO_SCORES
-        )
+def _reasons(found: Explanation, columns: int) -> list[str]:
+    """What was measured, and what it was held to, in as many lines as it takes."""
+    record = record_of(found.decided)
+    if record["rule"] in _EQUAL or record.get("likeness") is None:
+        return []
+    likeness, rest = record["likeness"], record["likeness"]
+    terms = []
+    for name, part in (("jaccard", JACCARD), ("containment", CONTAINMENT)):
+        terms.append(f"{part} × {score(name, record[name])}")
+        rest -= part * record[name]
+    told = [
+        f"likeness {likeness:.2f}: {', '.join(terms)}, first words and titles {rest:.2f}",
+        _asked(record, found.hours),
+    ]
+    if record["verdict"] in _BY_NOVELTY:
+        told += [
+            f"{score('news', record['news'])}: nats of words that its story had not, the most in "
+            f"{SENTENCE} in a row; {NEWS:g} make an update",
+            f"{score('novelty', record['novelty'])}: the share, by weight, of words that its story "
+            f"had not; up to {OTHERWISE_EQUAL:g}, another number makes an update",
+        ]
+    if record.get("cues"):
+        told.append(f"cues: {', '.join(label(cue, 20) for cue in record['cues'])}")
+    return [
+        line for each in told for line in wrap(each, max(20, columns), subsequent_indent=_INDENT)
+    ]
+
+
+def _asked(record: Mapping[str, Any], hours: float | None) -> str:
+    """The likeness that makes two texts one story, or why none was asked."""
+    if _is_itself(record):
+        return "one story by its address, however alike"
+    near, late = f"{NEAR_LIKENESS:g}", f"{LATE_LIKENESS:g}"
+    if hours is None:
+        asked = f"{near}, or {late} when more than {_NEAR_HOURS} hours apart"
+    elif hours <= _NEAR_HOURS:
+        asked = f"{near}, as they are {hours:.1f} hours apart, within {_NEAR_HOURS}"
+    else:
+        asked = f"{late}, as they are {hours:.1f} hours apart, more than {_NEAR_HOURS}"
+    linked = f"; below that, a containment of {CONTAINED:g} links them"
+    return f"asked of one story: {asked}{linked if record['verdict'] == 'part_of' else ''}"
+
+
+def _link(other: Mapping[str, Any]) -> str:
+    relation = other["relation"]
+    apart = ", a story of its own" if relation in APART else ""
+    return (
+        f"{label(relation, 20).replace('_', ' ')} {_id(other['article_id'])}, "
+        f"{score('containment', other['containment'])}{apart}"
     )
+
+
+def _first_told(news: Marked | None, columns: int) -> list[str]:
+    """The passage by which a text has news for its story."""
+    words = [(word, False) for word in plain(news.news).split()] if news else []
+    if not news or not words:
+        return []
+    lines = _wrapped(words, columns - len(_INDENT), _styles(False)[0])
+    head = f"new to its story, {_share(news)}; most of it in one place:"
+    return ["", head, *(_INDENT + line for line, _ in lines)]
 
 
 def _notes(found: Explanation, columns: int) -> list[str]:
@@ -217,7 +282,7 @@ def _texts(found: Explanation, columns: int, colour: bool) -> list[str]:
         return []
     new, gone = _styles(colour)
     if not found.marked.new and not found.against_marked.new:
-        return ["", f"word for word the same, {_count(found.marked.words, 'word')}"]
+        return ["", f"both have the same words, {_count(found.marked.words, 'word')}"]
     lines = [
         "",
         f"only in this article: {_share(found.marked)}, {new.on}so{new.off}",
@@ -326,24 +391,18 @@ def _in_life(
         head + _strong(verdict, colour and verdict != "duplicate") + padding + source,
         f"{_INDENT}{isolated(record['title'] or '(no title)', inside)}",
         f"{_INDENT}article {_id(record['article_id'])}{revision}",
-        f"{_INDENT}{_joined(_rule(record), _measures(record))}",
+        f"{_INDENT}{_rule(record)}",
         f"{_INDENT}held against {matched}" if matched else "",
+        *(
+            f"{_INDENT}{_link(each)}"
+            for each in record.get("related") or ()
+            if each["relation"] in APART
+        ),
     ]
     if news is not None and news.new:
         head = f"new, {_share(news)}: "
-        lines.append(f"{_INDENT}{head}{_longest(news, inside - len(head))}")
+        lines.append(f"{_INDENT}{head}{isolated(news.news or record['title'], inside - len(head))}")
     return [line for line in lines if line]
-
-
-def _longest(news: Marked, cells: int) -> str:
-    """The longest of what is new, and as many more as fit into `cells` columns."""
-    stretches = (each for part in news.parts.values() for each in part if each.new)
-    told = ""
-    for text in sorted((plain(each.text) for each in stretches), key=len, reverse=True):
-        if told and width(f"{told} … {text}") > cells:
-            break
-        told = f"{told} … {text}" if told else text
-    return isolated(told, cells)
 
 
 def _folded(records: list[dict[str, Any]], columns: int) -> str:
@@ -383,6 +442,7 @@ def _marked_object(marked: Marked | None) -> dict[str, Any]:
         },
         "words": marked.words,
         "new_words": marked.new,
+        "most_new": marked.news,
     }
 
 

@@ -20,15 +20,24 @@ _INDENT = "  "
 _SEPARATOR = " · "
 # Bytes of a value that are looked at for an excerpt: a line holds no more.
 _EXCERPT_BYTES = 4 * WIDTH
-_WHY = {
-    "exact": "the same text",
-    "same-content": "the same article again",
-    "same-id": "a new version of the article",
-    "jaccard": "nearly the same text",
-    "jaccard-late": "nearly the same text, days later",
+# Relations to texts that stay stories of their own; any other is one to `matched`.
+APART = frozenset({"contains", "part_of"})
+# Every rule in words, and the scores that it goes by.
+_RULES: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "no-match": ("nothing like it was seen", ()),
+    "contained": ("a part of a longer text", ("containment",)),
+    "same-content": ("the same article again", ()),
+    "same-id": ("a new version of the article", ("likeness", "novelty")),
+    "exact": ("the same text", ()),
+    "exact-text": ("the same text under another title", ()),
+    "likeness": ("nearly the same text", ("likeness",)),
+    "likeness-late": ("nearly the same text, days later", ("likeness",)),
+    "news": ("the same story with news in it", ("likeness", "news")),
+    "numbers": ("the same text with another number", ("likeness", "novelty")),
+    "cue-update": ("it says that the story goes on", ("likeness", "novelty")),
+    "cue-correction": ("it says that it corrects the story", ("likeness", "novelty")),
+    "cue-retraction": ("it says that the story is taken back", ("likeness", "novelty")),
 }
-# Rules that compared no texts by their measure.
-_BY_IDENTITY = frozenset({"exact", "same-content"})
 
 
 def as_text(message: Tailed, columns: int = WIDTH) -> str:
@@ -90,12 +99,16 @@ def facts(message: Tailed) -> dict[str, str]:
 
 
 def why(record: Mapping[str, Any]) -> str:
-    """In words, why an article is held to be the same as another: the rule, and how alike."""
+    """In words, why an article was decided as it was: the rule, and the scores that it goes by."""
     rule = str(record.get("rule"))
-    said, jaccard = _WHY.get(rule, label(rule, 40)), record.get("jaccard")
-    if rule in _BY_IDENTITY or jaccard is None:
-        return said
-    return f"{said}, jaccard {jaccard:.2f}"
+    said, scores = _RULES.get(rule, (label(rule, 40), ("likeness",)))
+    measured = (score(name, record[name]) for name in scores if record.get(name) is not None)
+    return ", ".join((said, *measured))
+
+
+def score(name: str, value: float) -> str:
+    """A score with its name: all are shares, but for `news`, which are nats."""
+    return f"{label(name)} {value:.{1 if name == 'news' else 2}f}"
 
 
 def names(entities: Iterable[Mapping[str, Any]], cells: int) -> str:
@@ -123,7 +136,11 @@ def _article(record: Mapping[str, Any], columns: int) -> list[str]:
     agency, place = record.get("agency"), record.get("dateline")
     found = record.get("entities") or ()
     body = (record.get("standfirst") or record.get("body") or "").strip()
-    related = [_named(each["relation"], each["article_id"]) for each in record.get("related") or ()]
+    related = [
+        _named(each["relation"].replace("_", " "), each["article_id"])
+        for each in record.get("related") or ()
+        if each["relation"] in APART
+    ]
     return [
         verdict + isolated(record["title"] or "(no title)", columns - width(verdict)),
         _joined(
@@ -161,9 +178,7 @@ def _duplicate(record: Mapping[str, Any], columns: int) -> list[str]:
 
 
 def _against(record: Mapping[str, Any]) -> list[str]:
-    contained = record.get("containment")
-    measured = "" if contained is None else f", containment {contained:.2f}"
-    return [f"{why(record)}{measured}", _named("as article", record["matched"])]
+    return [why(record), _named("held against", record["matched"])]
 
 
 def _entity(record: Mapping[str, Any], columns: int) -> list[str]:
@@ -198,13 +213,11 @@ def _dead_letter(message: Tailed, columns: int) -> list[str]:
 
 
 def _index(record: Mapping[str, Any], columns: int) -> list[str]:
-    if record["kind"] != "decision":
-        return [f"{record['kind']}: generation {record['generation']}"]
     return [
-        f"{label(record['verdict'], 12)} by {label(record['rule'], 40)}, "
-        f"sequence {record['sequence']}, generation {record['generation']}",
-        f"{_named('article', record['article_id'])}, revision {record['revision']}",
-        _named("story", record["story_id"]),
+        f"{label(record['kind'])}: sequence {record['sequence']}, "
+        f"generation {record['generation']}",
+        f"state version {label(record['state_version'], columns // 2)}, "
+        f"{len(record['state'])} bytes",
     ]
 
 

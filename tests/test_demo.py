@@ -62,8 +62,8 @@ def left(children: list[psutil.Process]) -> list[psutil.Process]:
 
 
 def test_demo(tmp_path: Path) -> None:
-    """It shows articles, copies held back, a revision and dead letters, ends with 0 by itself,
-    and leaves neither a process nor a file.
+    """It shows articles, copies held back, updates, a revision and dead letters, ends with 0 by
+    itself, and leaves neither a process nor a file.
     """
     began = time.monotonic()
     with started(tmp_path, "--rate", "40") as process:
@@ -80,18 +80,19 @@ def test_demo(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
     expected = list(samples.read())
-    shown = [re.match(r"(story|held back|revision|dead letter)\b", line) for line in lines]
+    became = r"(story|held back|update|revision|correction|retraction|dead letter)\b"
+    shown = [re.match(became, line) for line in lines]
     verdicts = [found.group(1) for found in shown if found]
     assert verdicts.count("dead letter") == sum(
         sample.expect["verdict"] == "dead-letter" for sample in expected
     )
     assert len(verdicts) == len(expected)
     assert verdicts.count("held back") > 20
-    assert "revision" in verdicts
+    assert {"revision", "update"} <= set(verdicts)
     text = "\n".join(lines)
     assert f"in {len(expected)} · articles" in text
     assert "LOC ⁨" in text
-    assert "jaccard 0." in text
+    assert "likeness 0." in text
     assert "told more than once" in text
     assert "invalid-utf-8 ×2" in text
     assert "khabar process YOUR-FILES --out result" in text
@@ -137,3 +138,27 @@ def test_copy_is_shown_after_its_story() -> None:
     lines = [line for line in screen.getvalue().split("\n") if line.strip()]
     assert [line.split("  ")[0] for line in lines if line[0] != " "] == ["story 1", "held back"]
     assert "story 1: the same text" in lines[-1]
+
+
+def test_links_between_stories() -> None:
+    """A part of another text opens a story of its own and names that of the other; an update is
+    shown under its story, and not as one beside it."""
+    record: dict[str, Any] = {"source": "أفق", "title": "عنوان", "language": "ar", "entities": []}
+    screen = StringIO()
+    play = _Play(None, Settings.of({}), Console(file=screen, soft_wrap=True), 0.0)  # type: ignore[arg-type]
+    for verdict, story_id, rule, relation in (
+        ("new", "a", "no-match", ""),
+        ("part_of", "b", "contained", "part_of"),
+        ("update", "a", "news", "update_of"),
+    ):
+        related = [{"article_id": "a", "relation": relation}] if relation else []
+        decision = {"verdict": verdict, "story_id": story_id, "rule": rule, "related": related}
+        play._article({**record, **decision, "likeness": 0.7, "news": 71.5})
+    lines = [line.strip() for line in screen.getvalue().split("\n")]
+    assert [line.split("  ")[0] for line in lines if "عنوان" in line] == [
+        "story 1",
+        "story 2",
+        "update",
+    ]
+    assert [line for line in lines if "own" in line] == ["part of story 1, which stays its own"]
+    assert lines[-2].endswith("story 1: the same story with news in it, likeness 0.70, news 71.5")

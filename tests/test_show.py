@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from pipelines.kafka.tail import Tailed
 from pipelines.records import Failure, Origin, RawMessage
-from pipelines.show import as_object, as_text
+from pipelines.show import _RULES, as_object, as_text, why
 from pipelines.stages import encode
+from pipelines.stages.index import RULES
 
 EVIL = "عنوان\x1b[2J\u202egnp.exe\u2066\n\r\x9b31m<b>[red]" + "\ud800"
 ENTITY: dict[str, Any] = {
@@ -37,6 +38,9 @@ ARTICLE: dict[str, Any] = {
     "matched": None,
     "jaccard": None,
     "containment": None,
+    "likeness": None,
+    "novelty": None,
+    "news": None,
     "related": [],
     "source": "صدى الساحل",
     "outlet": "",
@@ -54,19 +58,22 @@ DUPLICATE = {
     "story_id": "c3" * 16,
     "verdict": "duplicate",
     "matched": "d4" * 16,
-    "jaccard": 0.7149,
+    "jaccard": 0.62,
     "containment": 0.9,
-    "rule": "jaccard",
+    "likeness": 0.7149,
+    "novelty": 0.2,
+    "news": 31.75,
+    "rule": "likeness",
     "published_at": None,
 }
 OF_ARTICLE = {"article_id": "a1" * 16, "story_id": "b2" * 16, "source": "صدى الساحل"}
-INDEX = {
-    **{name: DUPLICATE[name] for name in ("article_id", "revision", "story_id", "verdict", "rule")},
+INDEX: dict[str, Any] = {
     "kind": "decision",
     "generation": 4,
+    "state_version": "2 w5k12",
+    "group": "",
     "sequence": 17,
-    "keys": b"\x00\x01",
-    "sketch": b"abc",
+    "state": b"\x00\x01",
 }
 
 
@@ -109,20 +116,49 @@ def test_article() -> None:
 
 
 def test_duplicate() -> None:
-    """An article that was held back shows of what it is a copy, and by which measures."""
+    """An article that was held back shows what it was held against, and by which measures."""
     text = as_text(tailed("duplicates", DUPLICATE))
     assert text.startswith("held back ⁨سيول شرق المكلا⁩")
-    assert "nearly the same text, jaccard 0.71, containment 0.90\n  as article " + "d4" * 16 in text
+    assert "nearly the same text, likeness 0.71\n  held against " + "d4" * 16 in text
     assert "story " + "c3" * 16 in text
 
 
+def test_update() -> None:
+    """An update shows by how much news it is one, once what it updates, and what it contains."""
+    update: dict[str, Any] = {
+        "verdict": "update",
+        "rule": "news",
+        "matched": "d4" * 16,
+        "likeness": 0.7,
+    }
+    update["related"] = [
+        {"relation": "update_of", "article_id": "d4" * 16},
+        {"relation": "contains", "article_id": "e5" * 16},
+    ]
+    text = as_text(tailed("articles", {**ARTICLE, **update, "news": 71.5}))
+    assert "update of" not in text
+    assert "contains " + "e5" * 16 in text
+    assert text.startswith("update ")
+    assert "the same story with news in it, likeness 0.70, news 71.5\n" in text
+
+
+def test_every_rule_has_words() -> None:
+    """No rule is shown by its name alone, and there are words for no other."""
+    assert set(_RULES) == set(RULES)
+    for rule in RULES:
+        assert why({"rule": rule}) == _RULES[rule][0]
+
+
 def test_entity_and_index() -> None:
-    """An entity shows where it lies, on the meridian too; the index shows its decision."""
+    """An entity shows where it lies, on the meridian too; an index entry is told apart."""
     text = as_text(tailed("entities", {**ENTITY, **OF_ARTICLE}))
     assert "LOC  ⁨المكلا⁩ ×3" in text
     assert "14.54, 0.00" in text
-    assert "duplicate by jaccard, sequence 17" in as_text(tailed("index", INDEX))
-    assert "start: generation 4" in as_text(tailed("index", {**INDEX, "kind": "start"}))
+    text = as_text(tailed("index", INDEX))
+    assert text.startswith(
+        "decision: sequence 17, generation 4\n  state version 2 w5k12, 2 bytes\n"
+    )
+    assert as_text(tailed("index", {**INDEX, "kind": "start"})).startswith("start: sequence 17")
 
 
 def test_dead_letter() -> None:
@@ -217,7 +253,7 @@ def test_object() -> None:
         {"name": "c", "value": None},
     ]
     assert made["value"]["published_at"] == "2025-03-03T04:55:00Z"
-    assert made["value"]["keys_base64"] == "AAE="
+    assert made["value"]["state_base64"] == "AAE="
     assert made["value"]["nan"] is None
     assert (made["topic"], made["partition"], made["offset"]) == ("news.index", 0, 7)
 

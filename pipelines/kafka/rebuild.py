@@ -87,9 +87,9 @@ def rebuild(
         found.sort(key=lambda each: each[0].decision.sequence)
         index = new_index(settings)
         for article, origin in found:
-            decision = replace(article.decision, place=place_of(article, article.decision, index))
-            article = replace(article, decision=decision)
-            article = replace(article, entry=entry_of(article, origin))
+            place = place_of(article, article.decision, index)
+            decision = replace(article.decision, place=place)
+            article = replace(article, entry=entry_of(article, decision, origin))
             index.restore(article.entry)
             yield article.article_id.encode(), encode.index_record(article, generation=0)
 

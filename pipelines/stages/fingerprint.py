@@ -116,6 +116,9 @@ def fingerprint_text(text: str, title: str = "") -> Fingerprint:
     first[0] = True
     np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
     distinct = ordered[first]
+    weight = int((distinct & _WEIGHT).sum())
+    if not weight:  # nothing but the commonest words
+        return Fingerprint(words=count)
     filled = np.zeros(FILTER_BITS, dtype=np.bool_)
     filled[filter_bits(words.tokens[in_title:])] = True
     start = words.tokens[: in_title + LEAD_WORDS]
@@ -126,7 +129,7 @@ def fingerprint_text(text: str, title: str = "") -> Fingerprint:
         + _TAIL.pack(
             *_telling(start[in_title:][telling[in_title:]].tolist(), LEAD),
             *_telling(start[:in_title][telling[:in_title]].tolist(), TITLE),
-            int((distinct & _WEIGHT).sum()),
+            weight,
             np.count_nonzero(filled),
         ),
         words=count,

@@ -15,8 +15,12 @@ LARGEST = (1 << NUMBER_BITS) - 2  # numbers are stored one higher: an entry of 0
 
 _HASH = (1 << HASH_BITS) - 1
 _NUMBER = (1 << NUMBER_BITS) - 1
-_FULL, _FILLED = 0.8, 0.65  # of the places, at most and behind a rebuild
+_FULL, _FILLED = 0.75, 0.6  # of the places, at most and behind a rebuild
 _SMALLEST = 1024
+# A home place comes from the upper 32 bits of a hash, so that the product stays within 64.
+_SPARE = HASH_BITS - 32
+_BEHIND = 64  # places behind the last home place
+_HALF = np.uint64(32)
 
 
 # Given the low 36 bits of keys and their numbers, which of these entries are to stay.
@@ -44,30 +48,36 @@ class HashTable:
 
     def numbers(self, key: int) -> list[int]:
         """The numbers under `key`, of which the low 36 bits count."""
+        return self.run(key)[0]
+
+    def run(self, key: int) -> tuple[list[int], int]:
+        """The numbers under `key`, and the free place behind its run, for `put`."""
         view, key = self._view, key & _HASH
-        at = key * self._size >> HASH_BITS
+        at = (key >> _SPARE) * self._size >> 32
         found = []
         while entry := view[at]:
             if entry >> NUMBER_BITS == key:
                 found.append((entry & _NUMBER) - 1)
             at += 1
-        return found
+        return found, at
+
+    def put(self, at: int, key: int, number: int) -> bool:
+        """Enter `number` under `key` in the place that `run` gave; False when the table should be
+        rebuilt before more comes.
+        """
+        self._view[at] = (key & _HASH) << NUMBER_BITS | number + 1
+        self._used += 1
+        return self._used < self._most and at < self._last
 
     def add(self, key: int, number: int) -> bool:
-        """Enter `number` under `key`; False when the table should be rebuilt before more comes."""
-        view, key = self._view, key & _HASH
-        at = key * self._size >> HASH_BITS
-        while view[at]:
-            at += 1
-        view[at] = key << NUMBER_BITS | number + 1
-        self._used += 1
-        return self._used < self._size * _FULL and at < len(view) - 2
+        """Enter `number` under `key`; False as `put` says."""
+        return self.put(self.run(key)[1], key, number)
 
     def replace(self, key: int, old: int, new: int) -> None:
         """Put `new` in the place of `old` under `key`, where it stands."""
         view, key = self._view, key & _HASH
         wanted = key << NUMBER_BITS | old + 1
-        at = key * self._size >> HASH_BITS
+        at = (key >> _SPARE) * self._size >> 32
         while view[at] != wanted:
             at += 1
         view[at] = key << NUMBER_BITS | new + 1
@@ -92,21 +102,22 @@ class HashTable:
         """
         entries.sort()
         self._empty(max(_SMALLEST, int(len(entries) / _FILLED)))
-        keys = (entries >> np.uint64(NUMBER_BITS)).astype(np.int64)
-        # In two steps, for 36 bits of hash times the size may take more than 63.
-        high, low = keys >> 18, keys & ((1 << 18) - 1)
-        homes = (high * self._size + (low * self._size >> 18)) >> 18
+        homes = ((entries >> np.uint64(NUMBER_BITS + _SPARE)) * np.uint64(self._size)) >> _HALF
         steps = np.arange(len(entries))
-        places = np.maximum.accumulate(homes - steps) + steps
-        if len(places) and places[-1] >= len(self._table) - 2:
-            self._table = np.zeros(int(places[-1]) + 64, dtype=np.uint64)
-            self._view = self._table.data
+        places = np.maximum.accumulate(homes.astype(np.int64) - steps) + steps
+        if len(places) and places[-1] >= len(self._table) - _BEHIND:
+            self._allocate(int(places[-1]) + _BEHIND)
         self._table[places] = entries
         self._used = len(entries)
 
     def _empty(self, size: int) -> None:
         self._size = size
-        # What runs over the last home place stands behind it; the very last one stays free.
-        self._table = np.zeros(size + 64, dtype=np.uint64)
-        self._view = self._table.data
         self._used = 0
+        self._most = int(size * _FULL)
+        self._allocate(size)
+
+    def _allocate(self, size: int) -> None:
+        # What runs over the last home place stands behind it; the very last ones stay free.
+        self._table = np.zeros(size + 2 * _BEHIND, dtype=np.uint64)
+        self._view = self._table.data
+        self._last = size + _BEHIND

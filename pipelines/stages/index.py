@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from pipelines.records import Decision, Fingerprint, Origin, Related, Verdict
 from pipelines.stages.arabic.layers import PROFILE
-from pipelines.stages.fingerprint import FINGERPRINT_VERSION, SIGNATURE
+from pipelines.stages.fingerprint import FILTER_BYTES, FINGERPRINT_VERSION, SIGNATURE
 from pipelines.stages.hashtable import HASH_BITS, HashTable
 
 LAYOUT = "2"
@@ -37,6 +37,8 @@ MAX_STORIES = 2_000_000  # 1 GB
 HOT_KEY = 64
 # A longer text of the same story stands in for it when it weighs at least this much more.
 REPRESENTATIVE = 1.25
+# How many published texts of a story are remembered beside its leader, to tell what is new.
+TELLINGS = 31
 # How many contents, and apart from them how many repetitions, an article is remembered by.
 REVISIONS = 8
 
@@ -283,8 +285,8 @@ class Index:
         self._free_slots = array("i")
         self._dead_slots = array("i")  # still in the table of keys
         self._keys = HashTable()  # key → slots
-        # What readers were told beside the leader's text, by its slot: a filter of words.
-        self._told: dict[int, NDArray[np.uint8]] = {}
+        # What readers were told beside the leader's text, by its slot: the filters of such texts.
+        self._told: dict[int, bytes] = {}
         # A text's expiry << 28 | slot for the hour that ends next, the slots alone for later hours.
         self._soon: list[int] = []
         self._soon_hour = -1
@@ -315,7 +317,7 @@ class Index:
         dicts = (self._links, self._matched, self._told)
         total = sum(each.nbytes for each in arrays) + self._rows.nbytes
         total += sum(map(getsizeof, lists)) + sum(map(getsizeof, dicts))
-        total += sum(getsizeof(each) + each.nbytes for each in self._told.values())
+        total += sum(map(getsizeof, self._told.values()))
         total += sum(map(getsizeof, self._matched.values())) + 32 * len(self._soon)
         return total + sum(_LINKED * (1 + len(each)) for each in self._links.values())
 
@@ -375,11 +377,9 @@ class Index:
 
     def candidates(self, keys: bytes) -> list[int]:
         """The slots of living texts that share a key, oldest first."""
-        found: dict[int, None] = {}
-        for key in _UNPACK_KEYS(keys):
-            found.update(dict.fromkeys(self._keys.numbers(key[0])))
-        if not found:
-            return []
+        found: set[int] = set()
+        for (key,) in _UNPACK_KEYS(keys):
+            found.update(self._keys.numbers(key))
         living = [slot for slot in found if self._expires[slot]]
         return living if len(living) < 2 else sorted(living, key=self._age)
 
@@ -387,11 +387,16 @@ class Index:
         """What is kept of the texts in these slots: `SIGNATURE`, one for each."""
         return self._signatures.take(slots)
 
+    def compares(self, slot: int) -> bool:
+        """Whether this text is long enough to be compared with."""
+        return bool(self._signatures["weight"][slot])
+
     def told(self, slot: int) -> NDArray[np.uint8]:
-        """The filter of all words that readers have seen in the story of this text."""
+        """What readers have seen in this text's story: filters of words, the leader's first."""
         leader = int(self._leaders[slot])
-        told = self._told.get(leader)
-        return self._signatures["filter"][leader] if told is None else told
+        own = self._signatures["filter"][leader].tobytes()
+        told = np.frombuffer(own + self._told.get(leader, b""), dtype=np.uint8)
+        return told.reshape(-1, FILTER_BYTES)
 
     def owner(self, slot: int) -> str:
         """The article whose text this is."""
@@ -471,13 +476,13 @@ class Index:
             told = None
             if slot != NONE:
                 if self._leaders[slot] == slot and place == LEADER:
-                    told = self.told(slot).copy()
+                    told = self.told(slot).tobytes()
                 self._end(slot)
             slot = NONE
             if place in (LEADER, LONGER):
                 slot = self._place(story, row, place, signature, event, published)
                 if told is not None:  # what readers saw of the text before this one
-                    self._told[slot] = self._signatures["filter"][slot] | told
+                    self._hear(slot, told)
         links = [_LINK.unpack_from(entry, at + n * _LINK.size) for n in range(link_count)]
         if links:
             self._links[row] = tuple(
@@ -569,9 +574,10 @@ class Index:
         """Readers have seen these words in this story, too."""
         leader = self._leader(story)
         if leader != NONE and signature:
-            self._told[leader] = (
-                self.told(leader) | np.frombuffer(signature, SIGNATURE)["filter"][0]
-            )
+            self._hear(leader, signature[:FILTER_BYTES])
+
+    def _hear(self, leader: int, filters: bytes) -> None:
+        self._told[leader] = (self._told.get(leader, b"") + filters)[-TELLINGS * FILTER_BYTES :]
 
     def _end(self, slot: int) -> None:
         """End a living text; a leader ends its story and takes its representative along."""
@@ -650,19 +656,16 @@ class Index:
 
     def _post(self, keys: bytes, slot: int) -> None:
         """Enter a text under its keys; of more than `HOT_KEY` living texts the oldest one goes."""
-        table, crowded = self._keys, False
+        table = self._keys
         for (key,) in _UNPACK_KEYS(keys):
-            slots = table.numbers(key)
+            slots, end = table.run(key)
             dead = next((each for each in slots if not self._expires[each]), NONE)
             if dead != NONE:
                 table.replace(key, dead, slot)
             elif len(slots) >= HOT_KEY:
                 table.replace(key, min(slots, key=self._age), slot)
-            else:
-                crowded |= not table.add(key, slot)
-                if crowded:
-                    self._sweep_keys()
-                    crowded = False
+            elif not table.put(end, key, slot):
+                self._sweep_keys()
 
     def _sweep_keys(self) -> None:
         self._keys.rebuild(lambda keys, slots: self._expires[slots] > 0)

@@ -179,6 +179,9 @@ def vocabulary() -> Vocabulary:
 
 
 def numbers_in(text: str) -> U32:
-    """The tokens of the numbers in a text of the match layer, written in digits or as words."""
-    found = [word for word in text.split() if word.isdecimal() or word in _NUMBER_NAMES]
-    return vocabulary().words(" ".join(found)).tokens if found else np.zeros(0, dtype=np.uint32)
+    """The tokens of the distinct numbers in a text of the match layer, in digits or as words."""
+    words = set(text.split())
+    found = sorted(_NUMBER_NAMES & words | {word for word in words if word.isdecimal()})
+    if not found:
+        return np.zeros(0, dtype=np.uint32)
+    return np.unique(vocabulary().words(" ".join(found)).tokens)

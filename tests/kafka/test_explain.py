@@ -55,6 +55,10 @@ def is_revision(record: dict[str, Any]) -> bool:
     return record["verdict"] == "revision"
 
 
+def is_update(record: dict[str, Any]) -> bool:
+    return record["rule"] == "news"
+
+
 def one(settings: Settings, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
     return next(record for record in map(value, decisions(settings)) if wanted(record))
 
@@ -80,8 +84,8 @@ def khabar(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[s
 
 
 def test_commands(sampled: Settings) -> None:
-    """The two commands answer for a copy, a revision and a story with both, for people and for
-    programs; what is not there is exit code 2 and one paragraph."""
+    """The two commands answer for a copy, a revision, an update and their stories, for people and
+    for programs; what is not there is exit code 2 and one paragraph."""
     copy, revision = one(sampled, is_copy), one(sampled, is_revision)
     done = khabar(sampled, "explain", copy["url"])
     assert done.returncode == 0, done.stderr
@@ -93,6 +97,16 @@ def test_commands(sampled: Settings) -> None:
     assert told["against"]["value"]["revision"] == revision["supersedes"]
     assert told["text"]["new_words"] > 0
     assert told["against_text"]["parts"]["body"]
+
+    update = one(sampled, is_update)
+    done = khabar(sampled, "explain", update["article_id"])
+    for words in ("new to its story", "62 make an update", f"news {update['news']:.1f}"):
+        assert words in done.stdout
+    told = json.loads(khabar(sampled, "explain", update["article_id"], "--json").stdout)
+    assert told["news"]["most_new"] in update["body"]
+    life = json.loads(khabar(sampled, "story", update["story_id"], "--json").stdout)
+    said = [each["news"] for each in life["decisions"]]
+    assert told["news"] in said
 
     done = khabar(sampled, "story", revision["article_id"])
     assert done.returncode == 0, done.stderr
