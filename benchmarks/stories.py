@@ -85,10 +85,10 @@ def decided(articles: Iterable[Article], index: Index) -> Decided:
 
 
 def told_by(earlier: Fingerprint) -> np.ndarray:
-    """The filter of its words, as a story of this text alone would have it."""
+    """The filters of words that a story of this text alone would have: one."""
     if not earlier.signature:
-        return np.zeros(FILTER_BYTES, dtype=np.uint8)
-    return np.frombuffer(earlier.signature, dtype=SIGNATURE)["filter"][0]
+        return np.zeros((1, FILTER_BYTES), dtype=np.uint8)
+    return np.frombuffer(earlier.signature, dtype=SIGNATURE)["filter"]
 
 
 def stories_of(articles: Decided) -> dict[str, str]:
