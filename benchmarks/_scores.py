@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import collections
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 Stories = Mapping[str, str]
@@ -73,12 +73,23 @@ def interval(
     Efron's percentile bootstrap (1979). It says what another draw of as many pairs would have
     shown, nothing about other news or other readers.
     """
-    strata = collections.defaultdict(list)
-    for pair in pairs:
-        strata[pair.stratum].append(pair)
+    return drawn_again(
+        [pair.stratum for pair in pairs],
+        lambda drawn: measure([pairs[at] for at in drawn]),
+        rounds,
+    )
+
+
+def drawn_again(
+    strata: Sequence[str], measure: Callable[[list[int]], float], rounds: int = 1000
+) -> tuple[float, float]:
+    """The same of positions: `strata` names that of each."""
+    positions = collections.defaultdict(list)
+    for at, stratum in enumerate(strata):
+        positions[stratum].append(at)
     chance = random.Random(0)
     values = sorted(
-        measure([pair for each in strata.values() for pair in chance.choices(each, k=len(each))])
+        measure([at for each in positions.values() for at in chance.choices(each, k=len(each))])
         for _ in range(rounds)
     )
     return values[round(0.025 * (rounds - 1))], values[round(0.975 * (rounds - 1))]
@@ -178,6 +189,44 @@ def agreement(one: Stories, other: Stories) -> Agreement:
     )
 
 
+class Reached(NamedTuple):
+    """How far some articles end in the stories of another assignment, each 0 to 1."""
+
+    same: float  # in the story that stands for theirs
+    articles: float  # B-cubed F1 of these articles
+    unchanged: float  # with the very same companions
+
+
+def reached(one: Stories, other: Stories, moved: Collection[str]) -> Reached:
+    """Where the `moved` articles, at least one, end in `other`, held against `one`.
+
+    Stories of both are paired off, those first that have the most articles in common, then those
+    with the most in common that did not move: an article has reached its story when its two
+    stories are such a pair. So of a story in two halves one half has reached it, and where a
+    stranger joins a story, only the stranger has not.
+    """
+    sizes, others = collections.Counter(one.values()), collections.Counter(other.values())
+    shared = collections.defaultdict(list)
+    for url in sorted(one):
+        shared[one[url], other[url]].append(url)
+    common = {both: len(urls) for both, urls in shared.items()}
+    stayed = {both: sum(url not in moved for url in urls) for both, urls in shared.items()}
+    stands_for: dict[str, str] = {}
+    taken: set[str] = set()
+    for both in sorted(shared, key=lambda both: (-common[both], -stayed[both], shared[both][0])):
+        if both[0] not in stands_for and both[1] not in taken:
+            stands_for[both[0]] = both[1]
+            taken.add(both[1])
+    of_moved = [(one[url], other[url]) for url in moved]
+    precision = sum(common[a, b] / others[b] for a, b in of_moved) / len(of_moved)
+    recall = sum(common[a, b] / sizes[a] for a, b in of_moved) / len(of_moved)
+    return Reached(
+        sum(stands_for.get(a) == b for a, b in of_moved) / len(of_moved),
+        2 * precision * recall / (precision + recall),
+        sum(common[a, b] == sizes[a] == others[b] for a, b in of_moved) / len(of_moved),
+    )
+
+
 def best_threshold(values: Sequence[float], truths: Sequence[bool]) -> float:
     """The threshold (a value is true from it on) with the best F1, half way between two values.
 
@@ -194,26 +243,41 @@ def best_threshold(values: Sequence[float], truths: Sequence[bool]) -> float:
     return chosen
 
 
-def cross_validated(
+def held_out(
     values: Sequence[float], truths: Sequence[bool], folds: int = 5, rounds: int = 20
-) -> Score:
-    """The score of a threshold on values that it was not chosen on.
+) -> list[list[bool]]:
+    """What thresholds say of values that they were not chosen on.
 
-    Each fifth is judged by the threshold that is best on the other four; the mean over `rounds`
-    ways to cut the data in five.
+    Each fifth is judged by the threshold that is best on the other four, in `rounds` ways to cut
+    the data in five.
     """
-    scores = []
+    said = []
     for turn in range(rounds):
         order = list(range(len(values)))
         random.Random(turn).shuffle(order)
-        answers = []
+        answers = [False] * len(values)
         for fold in range(folds):
-            held = set(order[fold::folds])
-            rest = [at for at in order if at not in held]
+            held = order[fold::folds]
+            rest = sorted(set(order) - set(held))
             threshold = best_threshold([values[at] for at in rest], [truths[at] for at in rest])
-            answers += [(values[at] >= threshold, truths[at], 1.0) for at in sorted(held)]
-        scores.append(judged(answers))
-    return Score(*(sum(each) / rounds for each in zip(*scores, strict=True)))
+            for at in held:
+                answers[at] = values[at] >= threshold
+        said.append(answers)
+    return said
+
+
+def mean_score(
+    said: Sequence[Sequence[bool]], truths: Sequence[bool], positions: Iterable[int] | None = None
+) -> Score:
+    """The mean score of several rounds of answers, at these positions or at all."""
+    chosen = range(len(truths)) if positions is None else list(positions)
+    scores = [judged((answers[at], truths[at], 1.0) for at in chosen) for answers in said]
+    return Score(*(sum(each) / len(scores) for each in zip(*scores, strict=True)))
+
+
+def cross_validated(values: Sequence[float], truths: Sequence[bool]) -> Score:
+    """The score of a threshold on values that it was not chosen on."""
+    return mean_score(held_out(values, truths), truths)
 
 
 def densest_news(earlier: Sequence[str], later: Sequence[str], words: int = 20) -> int:

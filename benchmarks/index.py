@@ -33,7 +33,8 @@ from pipelines.records import Article, Match, Origin
 from pipelines.run import schema_ids
 from pipelines.settings import Settings
 from pipelines.stages.clean import clean
-from pipelines.stages.decide import Index, decide, index_entry
+from pipelines.stages.decide import Index, decide
+from pipelines.stages.encode import index_record
 from pipelines.stages.fingerprint import fingerprint
 from pipelines.stages.normalize import normalize
 
@@ -177,8 +178,8 @@ def measure_restore(articles: Sequence[Article]) -> None:
         size = 0
         for at, article in enumerate(itertools.islice(Copies(articles), ENTRIES)):
             origin = Origin("news.raw", 0, at, article.ingested_at)
-            entry = index_entry(decide(article, origin, index), origin, generation=0)
-            message = log.message(entry)
+            decided = decide(article, origin, index)
+            message = log.message(index_record(decided, generation=0), decided.article_id.encode())
             size += len(message.value or b"")
             producer.send(message.topic, message.value, message.key)
         producer.close()

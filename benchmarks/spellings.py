@@ -1,31 +1,27 @@
 """What single rules of the match layer do: hamza on a seat (ؤ ئ), and formulas.
 
-    python -m benchmarks.spellings --shared PATH [--sketches 9]
+    python -m benchmarks.spellings --shared PATH
 
-Counts which words of SaudiNewsNet's development part become one, and puts all its articles into
-stories under each rule, as `benchmarks.stories` does. The index compares sketches, which are drawn
-by chance: with 95 labelled pairs one drawing says little, so it is repeated with other drawings.
-The estimate alone moves F1; how alike the pairs are exactly stands beside it.
+Counts which words of SaudiNewsNet's development part become one under each rule, and how alike the
+texts of the labelled pairs are then: by the exact Jaccard similarity of their word 3-grams, which
+rests on nothing but the match layer.
 """
 
 from __future__ import annotations
 
 import argparse
 import collections
-import os
 import statistics
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks._news import given_pairs, read_articles
-from benchmarks._scores import pair_score
+from benchmarks._news import data_folder, given_pairs, read_articles, shared_option
 from pipelines.records import Article, Origin
-from pipelines.stages import fingerprint
 from pipelines.stages.arabic import layers
 from pipelines.stages.clean import clean
 from pipelines.stages.decide import Index, decide
+from pipelines.stages.fingerprint import fingerprint
 from pipelines.stages.normalize import normalize
 
 
@@ -109,25 +105,20 @@ def stories(articles: list[Article]) -> dict[str, str]:
     index = Index()
     story_of = {}
     for offset, article in enumerate(articles):
-        article = fingerprint.fingerprint(article)
         origin = Origin("news.raw", 0, offset, article.ingested_at)
-        story_of[article.url] = decide(article, origin, index).decision.story_id
+        story_of[article.url] = decide(fingerprint(article), origin, index).decision.story_id
     return story_of
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    shared = os.environ.get("KHABAR_SHARED") or "../shared"
-    parser.add_argument("--shared", type=Path, default=Path(shared))
-    parser.add_argument("--sketches", type=int, default=9, help="drawings of the sketch")
-    options = parser.parse_args()
-    data = options.shared / "data"
-    if not data.is_dir():
-        print(f"no development data at {data}; skipped (--shared names the folder above it)")
+    shared_option(parser)
+    data = data_folder(parser.parse_args().shared)
+    if not data:
         return
-    cleaned = [clean(a) for a in read_articles(data)]
+    cleaned = [clean(article) for article in read_articles(data)]
+    story_of = stories([normalize(article) for article in cleaned])
     pairs = given_pairs(data)
-    first = fingerprint._FACTORS
     before: dict[str, list[float]] = {}
     for rule in RULES:
         follow(rule)
@@ -136,20 +127,7 @@ def main() -> None:
             print_joined(articles)
         by_url = {article.url: shingles(article) for article in articles}
         alike = [jaccard(by_url[pair.a], by_url[pair.b]) for pair in pairs]
-        found = []
-        for drawing in range(options.sketches):
-            odd = np.random.default_rng(drawing).integers(1 << 31, size=len(first)) * 2 + 1
-            fingerprint._FACTORS = odd.astype(np.uint32) if drawing else first
-            story_of = stories(articles)
-            f1s = (pair_score(pairs, story_of, weighted).f1 for weighted in (False, True))
-            found.append((*f1s, len(set(story_of.values()))))
         print(f"\n{rule.name}")
-        for name, values in zip(
-            ("F1", "F1 weighted", "stories"), zip(*found, strict=True), strict=True
-        ):
-            spread = statistics.stdev(values) if len(values) > 1 else 0
-            mean = statistics.mean(values)
-            print(f"  {name}: {mean:.3f} ± {spread:.3f}, as shipped {values[0]:.3f}")
         for same, name in ((True, "the same story"), (False, "not the same")):
             chosen = [at for at, pair in enumerate(pairs) if pair.same == same]
             mean = statistics.mean(alike[at] for at in chosen)

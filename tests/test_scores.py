@@ -15,9 +15,13 @@ from benchmarks._scores import (
     best_threshold,
     cross_validated,
     densest_news,
+    drawn_again,
+    held_out,
     interval,
     known_stories,
+    mean_score,
     pair_score,
+    reached,
     shingles,
     story_score,
     united,
@@ -123,6 +127,44 @@ def test_agreement_of_a_story_cut_in_two():
     assert found == pytest.approx((2 / 3, 2 * 0.625 / 1.625, 0))
 
 
+@given(STORIES, st.permutations("123"), st.data())
+def test_where_articles_end_does_not_hang_on_names(story_of, names, data):
+    """The same stories under other names are reached by every article."""
+    moved = data.draw(st.sets(st.sampled_from(sorted(story_of)), min_size=1))
+    renamed = {url: dict(zip("123", names, strict=True))[s] for url, s in story_of.items()}
+    assert reached(story_of, renamed, moved) == pytest.approx((1, 1, 1))
+
+
+@given(STORIES, st.data())
+def test_all_articles_moved_agree_as_all_do(one, data):
+    """B-cubed precision and recall, and companions, are those of `agreement`."""
+    other = {url: data.draw(st.sampled_from("123")) for url in one}
+    found, whole = reached(one, other, one.keys()), agreement(one, other)
+    assert found[1:] == pytest.approx(whole[1:])
+    assert found.unchanged - 1e-9 <= found.same <= 1
+
+
+def test_who_leaves_a_story_has_not_reached_it():
+    """Of three, one that moved is left alone: it has strayed, and its companions have not."""
+    one, other = dict.fromkeys("abc", "1"), {"a": "2", "b": "2", "c": "3"}
+    assert reached(one, other, "c").same == 0
+    assert reached(one, other, "ab").same == 1
+    assert reached(one, other, "ab").unchanged == 0
+
+
+def test_a_story_in_halves_stays_with_what_did_not_move():
+    """Two halves have as much of the story: it is the one whose article came in time."""
+    one = dict.fromkeys("ab", "1")
+    assert reached(one, {"a": "2", "b": "3"}, "a").same == 0
+    assert reached(one, {"a": "2", "b": "3"}, "ab").same == 1 / 2
+
+
+def test_a_stranger_in_a_story_has_not_reached_its_own():
+    """c stood alone and joins two others: their story is still theirs."""
+    one, other = {"a": "1", "b": "1", "c": "2"}, dict.fromkeys("abc", "1")
+    assert reached(one, other, "abc").same == pytest.approx(2 / 3)
+
+
 def test_agreement_needs_the_same_articles():
     """An article that is missing on one side is no disagreement but a mistake."""
     with pytest.raises(ValueError, match="articles"):
@@ -140,6 +182,25 @@ def test_a_threshold_is_judged_on_what_it_was_not_chosen_on():
     truths = [n % 2 == 0 for n in range(40)]
     assert cross_validated([10.0 * true for true in truths], truths) == (1, 1, 1)
     assert cross_validated([1.0] * 40, truths) == pytest.approx((1 / 2, 1, 2 / 3))
+
+
+def test_each_value_is_held_out_once_a_round():
+    """A threshold from the others alone: one true value far above them is found by none."""
+    truths = [False] * 9 + [True]
+    assert held_out([0.0] * 9 + [1.0], truths, rounds=3) == [[False] * 10] * 3
+
+
+def test_a_mean_score_is_over_rounds_and_chosen_positions():
+    """One round finds the true one, the other round another; a position drawn twice counts so."""
+    said, truths = [[True, False], [False, True]], [True, False]
+    assert mean_score(said, truths).f1 == 1 / 2
+    assert mean_score(said, truths, [0, 0]) == (1 / 2, 1 / 2, 1 / 2)
+
+
+def test_positions_are_drawn_again_in_their_strata():
+    """Two of x and one of y, each time."""
+    counted = drawn_again(["x", "y", "x"], lambda drawn: drawn.count(1), rounds=50)
+    assert counted == (1, 1)
 
 
 @given(WORDS, WORDS, st.integers(1, 8))
