@@ -7,8 +7,7 @@ articles in the same order give the same decisions, in one run or across a resta
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-
-import numpy as np
+from functools import partial
 
 from pipelines.records import Article, Decision, Origin, Related, Verdict
 from pipelines.stages.fingerprint import signature_weight
@@ -28,7 +27,7 @@ from pipelines.stages.index import (
     short,
 )
 from pipelines.stages.likeness import holds, likeness, novelty
-from pipelines.stages.weights import RARE, UNITS, numbers_in
+from pipelines.stages.weights import RARE, UNITS, changed_numbers
 
 __all__ = ["STATE_VERSION", "Index", "decide", "entry_of", "event_time", "place_of"]
 
@@ -47,8 +46,11 @@ NEWS = 64.0
 # What else may be new in a text in which the numbers have changed, by weight.
 OTHERWISE_EQUAL = 0.05
 
-# More than this share new is never numbers alone: it spares most texts the look for them.
+# Rare words that the earlier text may have beside the numbers that were changed.
+_BESIDE_NUMBERS = 2
+# More than this is never numbers alone: it spares most texts the look for them.
 _MOSTLY_NUMBERS = 0.35
+_MOST_NUMBERS = 12
 
 # What a newsroom says of its own article; the first that fits counts.
 _CUES: tuple[tuple[str, Verdict, str], ...] = (
@@ -300,17 +302,20 @@ def _novelty(article: Article, index: Index, slot: int) -> tuple[float, float]:
 
 
 def _numbers_changed(article: Article, index: Index, like: _Compared, new: float) -> bool:
-    """Whether the story's text had another number where the rest is the same; `new` is the share of
+    """Whether the story's text had other numbers where the rest is the same; `new` is the share of
     the article's words that the story has not used.
     """
-    if not like.left_out or not new or new > _MOSTLY_NUMBERS:
+    if not new or new > _MOSTLY_NUMBERS or not 1 <= like.left_out <= _MOST_NUMBERS:
         return False
-    numbers = numbers_in(f"{article.match.standfirst} {article.match.body}")
-    if not len(numbers):
-        return False
-    changed = int(np.count_nonzero(~holds(index.told(like.slot), numbers)))
+    text = f"{article.match.standfirst} {article.match.body}"
+    changed = changed_numbers(text, partial(holds, index.told(like.slot)))
     of_numbers = changed * RARE * UNITS / signature_weight(article.fingerprint)
-    return changed > 0 and new - of_numbers <= OTHERWISE_EQUAL
+    # Each new one took the place of another: neither text has much beside them.
+    return (
+        changed > 0
+        and new - of_numbers <= OTHERWISE_EQUAL
+        and like.left_out <= changed + _BESIDE_NUMBERS
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,7 +326,7 @@ class _Compared:
     likeness: float = 0.0
     jaccard: float = 0.0
     containment: float = 0.0
-    left_out: bool = False
+    left_out: float = 0.0
     rule: str = ""
     relation: str = ""
 

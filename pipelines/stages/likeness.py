@@ -39,7 +39,7 @@ class Likeness(NamedTuple):
     jaccard: float
     containment: float
     shorter: bool  # whether the article is the one of the two that says less
-    left_out: bool  # whether the other has a rare word that the article has not
+    left_out: float  # what the other's words weigh that the article has not, in rare words
     certain: bool  # whether its filter tells a short text's words from others
 
 
@@ -82,7 +82,7 @@ def likeness(own: Fingerprint, others: NDArray[np.void]) -> list[Likeness]:
                 jaccard,
                 containment,
                 shorter=total < held,
-                left_out=held - shared >= RARE * UNITS,
+                left_out=(held - shared) / (RARE * UNITS),
                 certain=mistaken <= CERTAIN,
             )
         )

@@ -6,7 +6,8 @@ novelty count words by their weight (surprisal, Shannon 1948) and not each alike
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -48,7 +49,11 @@ NUMBER_WORDS = {
     "1000": "الف",
 }
 
-_NUMBER_NAMES = frozenset(name for names in NUMBER_WORDS.values() for name in names.split())
+# Those that stand for themselves; مئة and ألف are mostly parts of a larger one.
+_SMALL_NUMBERS = frozenset(
+    name for digits, names in NUMBER_WORDS.items() if len(digits) < 3 for name in names.split()
+)
+_YEAR = re.compile(r"(?:1[34]|19|20)\d\d$")
 
 # Base of the rolling hash: the 64-bit golden ratio, odd and therefore invertible modulo 2^64.
 _BASE = 0x9E3779B97F4A7C15
@@ -178,10 +183,25 @@ def vocabulary() -> Vocabulary:
     return Vocabulary(read_weights(DATA / "word_weights.tsv"))
 
 
-def numbers_in(text: str) -> U32:
-    """The tokens of the distinct numbers in a text of the match layer, in digits or as words."""
-    words = set(text.split())
-    found = sorted(_NUMBER_NAMES & words | {word for word in words if word.isdecimal()})
-    if not found:
-        return np.zeros(0, dtype=np.uint32)
-    return np.unique(vocabulary().words(" ".join(found)).tokens)
+def changed_numbers(text: str, known: Callable[[U32], NDArray[np.bool_]]) -> int:
+    """How many distinct numbers of a text are new, by a test of which tokens are known.
+
+    Left out is what newsrooms write in several ways: years, thousands in groups, decimals; and a
+    number counts as known with its article as well (ال25).
+    """
+    words = text.split()
+    digits = [word.isdecimal() for word in words]
+    alone = {
+        word
+        for before, word, behind in zip([False, *digits], words, [*digits[1:], False], strict=False)
+        if word.isdecimal() and not (before or behind) and not _YEAR.match(word)
+    }
+    numbers = [*sorted(alone), *sorted(_SMALL_NUMBERS.intersection(words))]
+    if not numbers:
+        return 0
+    # Few forms: each is a chance to be known by mistake.
+    forms = [
+        f"{number} {number if number in _SMALL_NUMBERS else f'ال{number}'}" for number in numbers
+    ]
+    found = known(vocabulary().words(" ".join(forms)).tokens).reshape(-1, 2).any(axis=1)
+    return len(set(vocabulary().words(" ".join(numbers)).tokens[~found].tolist()))

@@ -15,7 +15,7 @@ from pipelines.stages.weights import (
     RARE,
     UNITS,
     Vocabulary,
-    numbers_in,
+    changed_numbers,
     read_weights,
     vocabulary,
 )
@@ -161,11 +161,30 @@ def test_numbers_are_rare():
     assert set(found.weights.tolist()) == {RARE_UNITS}
 
 
-def test_numbers_in_a_text():
-    """Those in digits and those spelled out, each once; other words are none."""
-    found = numbers_in("اصيب خمسه و 12 من 5 الاف").tolist()
-    assert found == sorted([token("5"), token("12")])
-    assert numbers_in("لا رقم هنا").tolist() == numbers_in("").tolist() == []
+def new_numbers(text: str, told: str) -> int:
+    signature = np.frombuffer(
+        fingerprint_text(f"{told} {' '.join(names(30))}").signature, SIGNATURE
+    )
+    return changed_numbers(text, lambda tokens: holds(signature["filter"], tokens))
+
+
+@pytest.mark.parametrize(
+    ("text", "told", "count"),
+    [
+        ("مقتل خمسه واصابه 12", "مقتل ثلاثه واصابه 9", 2),
+        ("مقتل خمسه واصابه 12", "مقتل 5 واصابه 12", 0),
+        ("في عيدها ال 25", "في عيدها ال25", 0),
+        ("تكلف 26 729 709 ريال", "تكلف 26729709 ريال", 0),
+        ("في عام 2016 او 1437", "في العام الجاري", 0),
+        ("ثلاثه الاف و خمسه", "3000 و 5", 1),
+        ("لا رقم هنا", "ولا هنا", 0),
+        ("", "لا", 0),
+    ],
+)
+def test_numbers_that_are_new(text, told, count):
+    """Counted are numbers that stand alone, in digits or as words, and are not written otherwise
+    before; years and numbers in groups are left out."""
+    assert new_numbers(text, told) == count
 
 
 # --- the filter of words ---
