@@ -48,9 +48,6 @@ OTHERWISE_EQUAL = 0.05
 
 # Rare words that the earlier text may have beside the numbers that were changed.
 _BESIDE_NUMBERS = 2
-# More than this is never numbers alone: it spares most texts the look for them.
-_MOSTLY_NUMBERS = 0.35
-_MOST_NUMBERS = 12
 
 # What a newsroom says of its own article; the first that fits counts.
 _CUES: tuple[tuple[str, Verdict, str], ...] = (
@@ -305,15 +302,16 @@ def _numbers_changed(article: Article, index: Index, like: _Compared, new: float
     """Whether the story's text had other numbers where the rest is the same; `new` is the share of
     the article's words that the story has not used.
     """
-    if not new or new > _MOSTLY_NUMBERS or not 1 <= like.left_out <= _MOST_NUMBERS:
+    weight = signature_weight(article.fingerprint) / (RARE * UNITS)
+    # Each new one took the place of another, and neither text has much beside them.
+    most = like.left_out + _BESIDE_NUMBERS
+    if like.left_out < 1 or not 0 < new * weight <= most + OTHERWISE_EQUAL * weight:
         return False
     text = f"{article.match.standfirst} {article.match.body}"
     changed = changed_numbers(text, partial(holds, index.told(like.slot)))
-    of_numbers = changed * RARE * UNITS / signature_weight(article.fingerprint)
-    # Each new one took the place of another: neither text has much beside them.
     return (
         changed > 0
-        and new - of_numbers <= OTHERWISE_EQUAL
+        and (new * weight - changed) <= OTHERWISE_EQUAL * weight
         and like.left_out <= changed + _BESIDE_NUMBERS
     )
 

@@ -4,7 +4,7 @@ to a third of it free.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +49,19 @@ class HashTable:
     def numbers(self, key: int) -> list[int]:
         """The numbers under `key`, of which the low 36 bits count."""
         return self.run(key)[0]
+
+    def found(self, keys: Iterable[int]) -> set[int]:
+        """The numbers under any of these keys."""
+        view, size = self._view, self._size
+        found = set()
+        for key in keys:
+            key &= _HASH
+            at = (key >> _SPARE) * size >> 32
+            while entry := view[at]:
+                if entry >> NUMBER_BITS == key:
+                    found.add((entry & _NUMBER) - 1)
+                at += 1
+        return found
 
     def run(self, key: int) -> tuple[list[int], int]:
         """The numbers under `key`, and the free place behind its run, for `put`."""

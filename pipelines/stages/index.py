@@ -379,9 +379,7 @@ class Index:
 
     def candidates(self, keys: bytes) -> list[int]:
         """The slots of living texts that share a key, oldest first."""
-        found: set[int] = set()
-        for (key,) in _UNPACK_KEYS(keys):
-            found.update(self._keys.numbers(key))
+        found = self._keys.found(key for (key,) in _UNPACK_KEYS(keys))
         living = [slot for slot in found if self._expires[slot]]
         return living if len(living) < 2 else sorted(living, key=self._age)
 
