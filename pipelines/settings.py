@@ -68,8 +68,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "ner",
         "default",
-        "Entity recognizer; none leaves entities empty.",
-        choices=("default", "none"),
+        "Entity recognizer; camel is camel-tools' BERT, slower and installed apart; none leaves "
+        "entities empty.",
+        choices=("default", "camel", "none"),
     ),
     Setting(
         "outlet_zones",
