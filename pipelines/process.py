@@ -25,9 +25,10 @@ from pipelines.stages import encode
 from pipelines.stages.decide import Index
 from pipelines.stages.decode import decode
 from pipelines.stages.entities import entities_version
+from pipelines.stages.gazetteer import DATA
 from pipelines.stages.recognizer import ModelError
 from pipelines.stages.times import OutletZones, in_zone, zone_of
-from pipelines.transforms import backend_of, forget_index, use_index
+from pipelines.transforms import backend_of, forget_index, gazetteer, use_index
 
 _JOB = "process"
 _PREFIX = "news"
@@ -80,12 +81,21 @@ def process(
 
 
 def check_backend(settings: Settings) -> None:
-    """Raises UsageError when the recognizer that the settings name cannot be used."""
+    """Raises UsageError when the tables of names or the recognizer that the settings name cannot be
+    used.
+    """
+    if settings.ner == "none":
+        return
     try:
-        if settings.ner != "none":
-            backend_of(settings.ner)
+        gazetteer()
+        backend_of(settings.ner)
     except ModelError as error:
         raise UsageError(str(error)) from None
+    except (ValueError, KeyError, OSError) as error:
+        raise UsageError(
+            f"the tables of names in {DATA} cannot be read: {error}. Install Khabar anew, or mend "
+            "the row that is named."
+        ) from None
 
 
 def _dated(

@@ -135,8 +135,8 @@ class _Entities(beam.DoFn):
         self._ner = ner
 
     def setup(self) -> None:
-        gazetteer, backend = Gazetteer.load(), backend_of(self._ner)
-        self._stage = _Stage("entities", lambda article: entities(article, gazetteer, backend))
+        known, backend = gazetteer(), backend_of(self._ner)
+        self._stage = _Stage("entities", lambda article: entities(article, known, backend))
 
     def process(self, envelope: Envelope) -> Iterable[Envelope]:
         with _lock:  # the backend is the process's one
@@ -163,6 +163,15 @@ class _Encode(beam.DoFn):
             return encode(envelope, self._topics)
         except StageError as error:
             return encode(envelope.failed("encode", error), self._topics)
+
+
+@cache
+def gazetteer() -> Gazetteer:
+    """The packaged tables, read once in a process.
+
+    Raises ValueError or KeyError for a table that is not as its header says.
+    """
+    return Gazetteer.load()
 
 
 @cache
@@ -202,5 +211,6 @@ __all__ = [
     "Normalize",
     "backend_of",
     "forget_index",
+    "gazetteer",
     "use_index",
 ]

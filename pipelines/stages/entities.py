@@ -540,23 +540,30 @@ def _with_spans(
     """The names found and those of the spans, none overlapping another: the gazetteer's go first,
     but for places that are part of a longer name of another kind.
     """
-    added = []
+    added: list[_Found] = []
+    parts: set[tuple[int, int]] = set()  # of longer names: their layers and starts
     for layer, each in spans:
-        there = [name for name in found if name.layer is layer]
+        there = sorted((n for n in found if n.layer is layer), key=lambda name: name.start)
         known_places = {(name.start, name.end) for name in there}
+        at, end = 0, 0  # the first known name that may overlap, the end of the last added one
         for span in each:
             if layer.span(span.first, span.last) in known_places:
                 continue
             name = _of_span(layer, span, backend)
-            if name is None:
+            if name is None or name.start < end:
                 continue
-            over = [known for known in there if known.start < name.end and name.start < known.end]
+            while at < len(there) and there[at].end <= name.start:
+                at += 1
+            last = at
+            while last < len(there) and there[last].start < name.end:
+                last += 1
+            over = there[at:last]
             if all(_is_part(known, name) for known in over):
-                for known in over:
-                    found.remove(known)
-                    there.remove(known)
+                parts.update((id(layer), known.start) for known in over)
                 added.append(name)
-    return found + _joined_persons(found, added)
+                end = name.end
+    kept = [name for name in found if (id(name.layer), name.start) not in parts]
+    return kept + _joined_persons(kept, added)
 
 
 def _is_part(known: _Found, name: _Found) -> bool:
@@ -568,7 +575,7 @@ def _is_part(known: _Found, name: _Found) -> bool:
         inside
         and longer
         and (
-            (known.record.type == "LOC" and kind in ("ORG", "MISC"))
+            (known.record.type == "LOC" and kind == "ORG")
             or (known.record.type == "PER" and kind == "PER" and "name/" in known.record.entity_id)
             or (known.record.type == "LOC" and kind == "PER")
         )
@@ -592,7 +599,9 @@ def _of_span(layer: _Layer, span: Span, backend: Backend) -> _Found | None:
     name = [words[first].removeprefix(clitic), *words[first + 1 : last]]
     if clitic.endswith("ل") and name[0].startswith("ل"):
         name[0] = f"ا{name[0]}"
-    if last - first > _LONGEST_NAME or all(word in _NO_NAMES for word in name):
+    if last - first > _LONGEST_NAME or name[0] in _SON_OF:
+        return None
+    if all(word in _NO_NAMES for word in name):
         return None
     if not any(letter.isalpha() for letter in name[0]) or len("".join(name)) < 2:
         return None
@@ -603,8 +612,8 @@ def _of_span(layer: _Layer, span: Span, backend: Backend) -> _Found | None:
         first -= 1
         name = [match_form(head), *name]
     start, end = layer.span(first, last, clitic)
-    if kind == "LOC" and _TANWIN in layer.passage.text[end - 2 : end]:
-        return None  # روسيًا: "by the Russians"
+    if _TANWIN in layer.passage.text[start:end]:
+        return None  # an adverb or a number: روسيًا, "by the Russians"
     return _Found(layer, start, end, _unlisted(kind, name, layer.passage.text[start:end]))
 
 
