@@ -486,6 +486,7 @@ _OUTSIDE_HEADS = {
         " القاضي المحامي الحاج الإمام البابا الدكتورين الكابتن"
     ),
 }
+_PREPOSITIONS = _forms("في إلى من نحو باتجاه تجاه صوب قرب داخل خارج عبر")
 # Units of money and words of prayer: the training data has them as names.
 _NO_NAMES = _forms(
     "الله دولار دولارا الدولار دولارات يورو اليورو جنيه جنيها جنيهات درهم درهما دراهم دينار دينارا"
@@ -563,7 +564,7 @@ def _with_spans(
                 added.append(name)
                 end = name.end
     kept = [name for name in found if (id(name.layer), name.start) not in parts]
-    return kept + _joined_persons(kept, added)
+    return kept + _joined(kept, added)
 
 
 def _is_part(known: _Found, name: _Found) -> bool:
@@ -589,12 +590,11 @@ def _of_span(layer: _Layer, span: Span, backend: Backend) -> _Found | None:
     first, last, kind = span
     words = layer.words
     heads = _OUTSIDE_HEADS.get(kind, frozenset())
-    while (
-        last - first > 1
-        and words[first] in heads
-        and not (kind == "ORG" and words[first + 1].startswith("ال"))
-    ):
+    while last - first > 1 and _is_outside(words[first], words[first + 1], kind, heads):
         first += 1
+    if kind == "PER":  # "Yasin and the …": what goes on so is no name of a person
+        others = (at for at in range(first + 1, last) if words[at].startswith("وال"))
+        last = next(others, last)
     clitic = _proclitic(words[first], backend)
     name = [words[first].removeprefix(clitic), *words[first + 1 : last]]
     if clitic.endswith("ل") and name[0].startswith("ل"):
@@ -617,6 +617,15 @@ def _of_span(layer: _Layer, span: Span, backend: Backend) -> _Found | None:
     return _Found(layer, start, end, _unlisted(kind, name, layer.passage.text[start:end]))
 
 
+def _is_outside(word: str, after: str, kind: EntityType, heads: frozenset[str]) -> bool:
+    """Whether a span's first word is no part of the name: what it is, a title, a preposition. But
+    وكالة الأنباء السعودية is a name, its head included.
+    """
+    if word in _PREPOSITIONS:
+        return True
+    return word in heads and not (kind == "ORG" and after.startswith("ال"))
+
+
 def _proclitic(word: str, backend: Backend) -> str:
     """The proclitics before a name: what is known as a name with them has none."""
     taken = ""
@@ -632,11 +641,12 @@ def _proclitic(word: str, backend: Backend) -> str:
     return taken
 
 
-def _joined_persons(found: list[_Found], added: list[_Found]) -> list[_Found]:
-    """The added names, a person's short name joined to the full one that the article gives, and
-    names that differ by spaces alone joined to the first of them.
+def _joined(found: list[_Found], added: list[_Found]) -> list[_Found]:
+    """The added names, a person's or group's short name joined to the full one that the article
+    gives, and names that differ by spaces alone joined to the first of them.
     """
     full: dict[str, Record] = {}  # by a word of the name: who bears it, the first one first
+    groups: dict[str, Record] = {}
     same: dict[tuple[str, str], Record] = {}
     for name in sorted([*found, *added], key=lambda name: name.start):
         words = match_form(name.text).split()
@@ -646,12 +656,16 @@ def _joined_persons(found: list[_Found], added: list[_Found]) -> list[_Found]:
             for word in (words[-1], words[0]):
                 if word not in _SON:
                     full.setdefault(word, record)
+        elif record.type == "ORG" and len(words) > 1 and words[0].startswith("ال"):
+            groups.setdefault(words[0], record)  # التحالف الدولي, then التحالف
     joined = []
     for name in added:
         record = name.record
         word = record.entity_id.rpartition("/")[2]
         if record.type == "PER" and "-" not in word and word in full:
             record = full[word]
+        elif record.type == "ORG" and word in groups:
+            record = groups[word]
         else:
             record = same.get((record.type, word.replace("-", "")), record)
         joined.append(name._replace(record=record))
