@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -365,23 +364,18 @@ def evidence_keys(words: Sequence[str], frequent: frozenset[str]) -> Ints:
     without proclitics; 0 for words that say nothing: frequent, short, numbers, none.
     """
     present = set(words)
-    numbers: dict[str, int] = {}
-    keys = dict.fromkeys(present, 0)
-    for word in present - frequent:
-        if readings := _telling_readings(word):
-            key = next((stem for stem in readings[1:] if stem in present), word)
-            keys[word] = numbers.setdefault(key, len(numbers) + 1)
+    numbers = {word: number for number, word in enumerate(present, 1)}
+    keys = {
+        word: 0 if word in frequent or len(word) < 3 or word.isdigit() else number
+        for word, number in numbers.items()
+    }
+    for word in present:
+        if word[:1] in _PROCLITICS and keys[word]:
+            for stem in reversed(stems(word)):  # the shortest first
+                if len(stem) > 2 and stem in present:
+                    keys[word] = numbers[stem]
+                    break
     return np.array([keys[word] for word in words], np.int64)
-
-
-@lru_cache(maxsize=100_000)
-def _telling_readings(word: str) -> tuple[str, ...]:
-    """A word, then what it may be behind proclitics, the shortest first; nothing for a word that
-    tells nothing.
-    """
-    if len(word) < 3 or word.isdigit():
-        return ()
-    return (word, *(stem for stem in reversed(stems(word)) if len(stem) > 2))
 
 
 def evidence(keys: Ints, labels: Ints) -> list[Ints]:
