@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -24,7 +25,6 @@ VERSION = "ar-names/1"
 CLASSES: tuple[EntityType, ...] = ("PER", "LOC", "ORG", "MISC")
 LABELS = ("O", *(f"{place}-{kind}" for kind in CLASSES for place in "BI"))
 OUTSIDE = 0
-_INSIDE = range(2, len(LABELS), 2)
 
 # What stands between two words, by the first of these that does.
 NO_GAP, COMMA, STOP, COLON, DASH, QUOTE, OPEN, CLOSE, OTHER = range(9)
@@ -84,6 +84,7 @@ class Span(NamedTuple):
     type: EntityType
 
 
+@lru_cache(maxsize=4096)
 def gap_of(between: str) -> int:
     """The kind of gap that the text between two words is: harakat and tatweel make none."""
     gaps = [
@@ -279,11 +280,12 @@ def shifted(values: Ints, by: int) -> Ints:
 
 def forbid_gaps(scores: Scores, gaps: Ints) -> None:
     """Lets no name go on behind a gap that ends one."""
-    scores[np.isin(gaps, _ENDS_NAME)[:, None] & _IS_INSIDE] -= _NEVER
+    scores[np.ix_(_IS_END.take(gaps).nonzero()[0], _INSIDE)] -= _NEVER
 
 
 _NEVER = np.float32(100)
-_IS_INSIDE = np.array([label[0] == "I" for label in LABELS])
+_INSIDE = np.arange(2, len(LABELS), 2)
+_IS_END = np.array([gap in _ENDS_NAME for gap in range(OTHER + 1)])
 
 
 def viterbi(scores: Scores, transitions: Scores) -> Ints:
@@ -300,22 +302,22 @@ def viterbi(scores: Scores, transitions: Scores) -> Ints:
     order = np.argsort(edges[::2] - edges[1::2], kind="stable")
     starts, ends = edges[::2][order], edges[1::2][order]
     lengths = ends - starts
-    reached = np.searchsorted(-lengths, -np.arange(lengths[0]), side="left")
+    reached = np.searchsorted(-lengths, -np.arange(lengths[0]), side="left").tolist()
     best = transitions[0] + scores[starts]
     forward = [best]
-    for at, count in enumerate(reached[1:].tolist(), 1):
-        best = (best[:count, :, None] + transitions).max(1)
-        best += scores[starts[:count] + at]
+    for at, count in enumerate(reached[1:], 1):
+        best = np.maximum.reduce(best[:count, :, None] + transitions, axis=1)
+        best += scores.take(starts[:count] + at, axis=0)
         forward.append(best)
     into = transitions.T
     chosen = np.zeros(0, np.int64)
     for at in range(len(forward) - 1, -1, -1):
-        count, done = reached[at], len(chosen)
-        values = np.empty((count, len(LABELS)), np.float32)
-        np.add(forward[at][:done], into[chosen], out=values[:done])
-        np.add(forward[at][done:], into[OUTSIDE], out=values[done:])
+        values = forward[at]
+        done = len(chosen)
+        values[:done] += into.take(chosen, axis=0)
+        values[done:] += into[OUTSIDE]
         chosen = values.argmax(1)
-        labels[starts[:count] + at] = chosen
+        labels[starts[: len(chosen)] + at] = chosen
     return labels
 
 
