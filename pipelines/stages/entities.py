@@ -633,7 +633,9 @@ def _proclitic(word: str, backend: Backend) -> str:
         rest = word[1:]
         if word[0] not in letters or len(rest) < 3:
             continue
-        article = rest.startswith("ال") or (word[0] == "ل" and rest[0] == "ل")
+        # فاليري is Valery; "so the …" is rare in news.
+        article = rest.startswith("ال") and word[0] != "ف"
+        article |= word[0] == rest[0] == "ل"
         plain = word[0] == "و" or article
         if (plain or backend.knows(rest)) and (article or not backend.knows(word)):
             taken += word[0]
