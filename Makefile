@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
-.PHONY: demo test test-slow lint eval bench lock clean
+.PHONY: demo test test-slow lint eval bench model lock clean
 
 demo: $(VENV)/installed
 	@$(BIN)/khabar demo
@@ -30,6 +30,12 @@ eval: $(VENV)/dev
 	$(BIN)/python -m benchmarks.stories
 	$(BIN)/python -m benchmarks.parts
 	$(if $(MEDIAWIKI),$(BIN)/python -m benchmarks.language $(MEDIAWIKI))
+
+# The recognizer of --ner=model, from the data that KHABAR_SHARED holds: half an hour on one core. Several
+# threads would add numbers up in another order, and the file would not be the same to the bit.
+model: $(VENV)/dev
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 \
+		$(BIN)/python -m tools.train_recognizer $(or $(KHABAR_SHARED),../shared)/data
 
 bench: $(VENV)/dev
 	@set -e; for file in benchmarks/*.py; do \

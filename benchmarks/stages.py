@@ -29,10 +29,11 @@ from pipelines.stages.clean import clean
 from pipelines.stages.decide import Index, decide
 from pipelines.stages.decode import decode
 from pipelines.stages.encode import Topics, article_record, encode
-from pipelines.stages.entities import ENTITIES_VERSION, entities
+from pipelines.stages.entities import entities, entities_version
 from pipelines.stages.fingerprint import fingerprint
 from pipelines.stages.gazetteer import Gazetteer
 from pipelines.stages.normalize import normalize
+from pipelines.stages.recognizer import Recognizer
 
 EVERY = 10
 ROUNDS = 5
@@ -42,7 +43,8 @@ SHARED = Path(os.environ.get("KHABAR_SHARED", "../shared"))
 SAUDI = SHARED / "data" / "news" / "saudinewsnet-dev.jsonl.xz"
 JSON, AVRO = "json.loads of the message", "fastavro's write of the article's record"
 KINDS = (schemas.ARTICLES, schemas.DUPLICATES, schemas.ENTITIES, schemas.INDEX)
-TOPICS = Topics("news", {kind: at for at, kind in enumerate(KINDS)}, 1, ENTITIES_VERSION)
+ENTITIES = entities_version("default")
+TOPICS = Topics("news", {kind: at for at, kind in enumerate(KINDS)}, 1, ENTITIES)
 
 
 def read() -> list[RawMessage]:
@@ -72,7 +74,7 @@ def write(record: dict[str, Any]) -> None:
 
 
 def run(
-    messages: list[RawMessage], index: Index, gazetteer: Gazetteer
+    messages: list[RawMessage], index: Index, gazetteer: Gazetteer, backend: Recognizer
 ) -> Iterator[tuple[str, float]]:
     """Name and CPU time, in seconds, of each stage on these messages, and of what is compared."""
 
@@ -90,12 +92,12 @@ def run(
     pairs = list(zip(articles, messages, strict=True))
     taken, articles = timed(lambda pair: decide(pair[0], pair[1].origin, index), pairs)
     yield "decide", taken
-    taken, articles = timed(lambda article: entities(article, gazetteer), articles)
+    taken, articles = timed(lambda article: entities(article, gazetteer, backend), articles)
     yield "entities", taken
     envelopes = [Envelope(*pair) for pair in zip(messages, articles, strict=True)]
     yield "encode", timed(lambda envelope: encode(envelope, TOPICS), envelopes)[0]
     records = [
-        article_record(article, message.origin, ENTITIES_VERSION)
+        article_record(article, message.origin, ENTITIES)
         for article, message in zip(articles, messages, strict=True)
         if article.decision.verdict != "duplicate"
     ]
@@ -103,12 +105,12 @@ def run(
 
 
 def main() -> None:
-    messages, gazetteer = read(), Gazetteer.load()
+    messages, gazetteer, backend = read(), Gazetteer.load(), Recognizer()
     best: dict[tuple[str, int], float] = {}
     for _ in range(ROUNDS):
         index = Index()
         for at in range(0, len(messages), CHUNK):
-            for name, taken in run(messages[at : at + CHUNK], index, gazetteer):
+            for name, taken in run(messages[at : at + CHUNK], index, gazetteer, backend):
                 best[name, at] = min(taken, best.get((name, at), taken))
     micros: dict[str, float] = {}
     for (name, _), taken in best.items():

@@ -24,9 +24,11 @@ from pipelines.settings import Settings
 from pipelines.stages import encode
 from pipelines.stages.decide import Index
 from pipelines.stages.decode import decode
-from pipelines.stages.entities import ENTITIES_VERSION
+from pipelines.stages.entities import entities_version
+from pipelines.stages.gazetteer import DATA
+from pipelines.stages.recognizer import ModelError
 from pipelines.stages.times import OutletZones, in_zone, zone_of
-from pipelines.transforms import forget_index, use_index
+from pipelines.transforms import backend_of, forget_index, gazetteer, use_index
 
 _JOB = "process"
 _PREFIX = "news"
@@ -49,15 +51,17 @@ def process(
     The window's state starts empty. `published_order` sorts by publication time first, which takes
     the messages into memory; those without a time keep their place behind the one before them.
     What Kafka's timestamp is to `run`, the latest publication time so far is here.
-    Raises UsageError when `out` cannot be written, or the outlets' zones not read.
+    Raises UsageError when `out` cannot be written, or the outlets' zones or the recognizer's model
+    not read.
     """
+    check_backend(settings)
     zones = outlet_zones(settings)
     dated = _dated(messages, settings, zones)
     if published_order:
         dated = iter(sorted(dated, key=lambda pair: pair[0]))
     raw = _stamped(dated)
     ids = {kind: number for number, kind in enumerate((*WRITTEN, schemas.INDEX))}
-    topics = encode.Topics(_PREFIX, ids, entities_version=entities_version(settings))
+    topics = encode.Topics(_PREFIX, ids, entities_version=entities_version(settings.ner))
     plan = Plan(_JOB, topics, _no_registry, settings.max_message_bytes, settings.ner, zones)
     with ExitStack() as stack:
         sink = stack.enter_context(_AvroFiles(out, progress))
@@ -76,9 +80,22 @@ def process(
         return sink.counts
 
 
-def entities_version(settings: Settings) -> str:
-    """What a record says of its entities' backend."""
-    return "" if settings.ner == "none" else ENTITIES_VERSION
+def check_backend(settings: Settings) -> None:
+    """Raises UsageError when the tables of names or the recognizer that the settings name cannot be
+    used.
+    """
+    if settings.ner == "none":
+        return
+    try:
+        gazetteer()
+        backend_of(settings.ner)
+    except ModelError as error:
+        raise UsageError(str(error)) from None
+    except (ValueError, KeyError, OSError) as error:
+        raise UsageError(
+            f"the tables of names in {DATA} cannot be read: {error}. Install Khabar anew, or mend "
+            "the row that is named."
+        ) from None
 
 
 def _dated(

@@ -23,10 +23,11 @@ from pipelines.kafka.sink import Write
 from pipelines.kafka.source import Read
 from pipelines.kafka.transaction import Job, hold
 from pipelines.outlets import outlet_zones
-from pipelines.process import entities_version
+from pipelines.process import check_backend
 from pipelines.runner import in_process_pipeline
 from pipelines.settings import Settings
 from pipelines.stages.encode import Topics
+from pipelines.stages.entities import entities_version
 from pipelines.stages.index import STORY_BYTES
 
 # Seconds that Kafka and the registry may take to appear at start.
@@ -66,6 +67,7 @@ def run(
     """
     options = _beam_options(beam_arguments)
     zones = outlet_zones(settings)
+    check_backend(settings)
     stop = stop or threading.Event()
     try:
         ids = ready(settings, say, stop)
@@ -131,7 +133,7 @@ def _run_opened(
     hold(job)
     plan = Plan(
         settings.group,
-        Topics(settings.topic_prefix, ids, job.generation, entities_version(settings)),
+        Topics(settings.topic_prefix, ids, job.generation, entities_version(settings.ner)),
         Lookup(settings.registry_url),
         settings.max_message_bytes,
         settings.ner,

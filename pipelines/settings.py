@@ -68,8 +68,10 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "ner",
         "default",
-        "Entity recognizer; none leaves entities empty.",
-        choices=("default", "none"),
+        "How entities are found: default by tables of names; model by a trained recognizer as "
+        "well, which finds most names that no table holds and halves the throughput; camel by "
+        "camel-tools' BERT as well, slower still and installed apart; none leaves them empty.",
+        choices=("default", "model", "camel", "none"),
     ),
     Setting(
         "outlet_zones",

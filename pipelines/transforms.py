@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import cache, partial
 
 import apache_beam as beam
 
 from pipelines.records import Article, Envelope, Message, RawMessage, StageError
+from pipelines.stages.camel import Camel
 from pipelines.stages.clean import clean
 from pipelines.stages.decide import Index, decide
 from pipelines.stages.decode import SchemaLookup, decode
@@ -21,6 +22,7 @@ from pipelines.stages.entities import entities
 from pipelines.stages.fingerprint import fingerprint
 from pipelines.stages.gazetteer import Gazetteer
 from pipelines.stages.normalize import normalize
+from pipelines.stages.recognizer import Backend, Recognizer
 from pipelines.stages.times import OutletZones
 
 
@@ -125,16 +127,20 @@ class Entities(beam.PTransform):
     def expand(self, envelopes: beam.PCollection) -> beam.PCollection:
         if self._ner == "none":
             return envelopes
-        return envelopes | beam.ParDo(_Entities())
+        return envelopes | beam.ParDo(_Entities(self._ner))
 
 
 class _Entities(beam.DoFn):
+    def __init__(self, ner: str) -> None:
+        self._ner = ner
+
     def setup(self) -> None:
-        self._gazetteer = Gazetteer.load()
-        self._stage = _Stage("entities", lambda article: entities(article, self._gazetteer))
+        known, backend = gazetteer(), backend_of(self._ner)
+        self._stage = _Stage("entities", lambda article: entities(article, known, backend))
 
     def process(self, envelope: Envelope) -> Iterable[Envelope]:
-        return self._stage.process(envelope)
+        with _lock:  # the backend is the process's one
+            return self._stage.process(envelope)
 
 
 class Encode(beam.PTransform):
@@ -157,6 +163,26 @@ class _Encode(beam.DoFn):
             return encode(envelope, self._topics)
         except StageError as error:
             return encode(envelope.failed("encode", error), self._topics)
+
+
+@cache
+def gazetteer() -> Gazetteer:
+    """The packaged tables, read once in a process.
+
+    Raises ValueError or KeyError for a table that is not as its header says.
+    """
+    return Gazetteer.load()
+
+
+@cache
+def backend_of(ner: str) -> Backend | None:
+    """The recognizer that the setting `ner` names, one in a process; None for tables alone.
+
+    Raises ModelError when its model cannot be read.
+    """
+    if ner == "default":
+        return None
+    return Camel() if ner == "camel" else Recognizer()
 
 
 # One index a job in this process: a runner may make several instances of a DoFn, and an index with
@@ -185,6 +211,8 @@ __all__ = [
     "Entities",
     "Fingerprint",
     "Normalize",
+    "backend_of",
     "forget_index",
+    "gazetteer",
     "use_index",
 ]

@@ -1,7 +1,7 @@
-"""Entities: which known places, groups and people an article names, and exactly where.
+"""Entities: which places, groups, people and other things an article names, and exactly where.
 
-This first form matches the gazetteer on the match layer; it finds no name that the tables do not
-hold, and prefers to miss one over inventing one.
+The gazetteer says which entity a known name is; a backend finds names that no table holds, and
+bears out those that are common words as well. Names that are one entity are then joined.
 """
 
 from __future__ import annotations
@@ -10,11 +10,15 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import accumulate
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from pipelines.offsets import OffsetMap
-from pipelines.records import Article, Entity, Mention, Passage
+from pipelines.records import Article, Entity, EntityType, Mention, Passage
+from pipelines.stages import recognizer
 from pipelines.stages.gazetteer import (
     Gazetteer,
     Hit,
@@ -23,8 +27,15 @@ from pipelines.stages.gazetteer import (
     match_form,
     with_proclitics,
 )
+from pipelines.stages.recognizer import NO_GAP, Backend, Span, gap_of
 
-ENTITIES_VERSION = "gazetteer/1"
+GAZETTEER_VERSION = "gazetteer/2"
+
+
+def entities_version(ner: str) -> str:
+    """What the records say of how entities were found, by the setting `ner`."""
+    backends = {"default": "", "model": f" {recognizer.VERSION}", "camel": " camel-arabert"}
+    return "" if ner == "none" else GAZETTEER_VERSION + backends[ner]
 
 
 def _forms(text: str) -> frozenset[str]:
@@ -97,8 +108,10 @@ _BREAK = re.compile(r"[\n،؛:;!؟?()\[\]{}«»\"“”„…]|[.,]\s")
 # But what holds nothing that the match layer knows is an honorific: عبدالله (حفظه الله) بن سعد.
 _ASIDE = re.compile(r"\(([^()]*)\)|\[([^\[\]]*)\]|،([^،]*)،")
 _MARKS = "".join(map(chr, (*range(0x64B, 0x660), 0x670, 0x640)))  # harakat, tatweel
+_NO_MARKS = str.maketrans("", "", _MARKS)
 _QUOTES = frozenset("\"'«»“”„‘’‹›")
 _ARTICLE_BEFORE = re.compile("[اٱ]ل?$")
+_SPACE = 0x20
 _TANWIN = "\u064b"
 _HARAKAT = re.compile("(?:\u0640*[\u064b-\u065f\u0670])*")  # tatweel only under one
 # A short form in quotes or brackets right behind the name, or the name in brackets behind it.
@@ -125,6 +138,34 @@ class _Layer:
         start, end = self.offsets.span(start, self._ends[last] + last - 1)
         marks = _HARAKAT.match(self.passage.text, end)
         return start, marks.end() if marks else end
+
+    @cached_property
+    def gaps(self) -> list[int]:
+        """The kind of gap before each word."""
+        if not self.words:
+            return []
+        ends = np.array(self._ends)
+        starts = self.offsets.starts
+        first = starts[ends[:-1] + np.arange(len(self.words))]
+        last = starts[ends[1:] + np.arange(len(self.words)) - 1] + 1
+        text = self.passage.text
+        gaps = [NO_GAP] * len(self.words)
+        gaps[0] = gap_of("\n" + text[: first[0]])
+        codes = np.frombuffer(text.encode("utf-32-le"), np.uint32)
+        last, first = last[:-1], first[1:]
+        marked = ((first - last != 1) | (codes[last] != _SPACE)).nonzero()[0]
+        for at, end, start in zip(
+            marked.tolist(), last[marked].tolist(), first[marked].tolist(), strict=True
+        ):
+            gaps[at + 1] = gap_of(text[end:start])
+        return gaps
+
+    @property
+    def spellings(self) -> list[str]:
+        """The words as the display layer spells them, without harakat and tatweel."""
+        text = self.passage.text
+        spans = (self.span(at, at + 1) for at in range(len(self.words)))
+        return [text[start:end].translate(_NO_MARKS) for start, end in spans]
 
     def break_in(self, start: int, end: int) -> int | None:
         """Where the display text `[start, end)` holds what cannot stand inside a name."""
@@ -166,12 +207,20 @@ class _Candidate:
 
 
 class _Found(NamedTuple):
-    """A name at `[start, end)` of a passage's display text."""
+    """A name at `[start, end)` of a layer's display text."""
 
-    passage: Passage
+    layer: _Layer
     start: int
     end: int
     record: Record
+
+    @property
+    def passage(self) -> Passage:
+        return self.layer.passage
+
+    @property
+    def text(self) -> str:
+        return self.layer.passage.text[self.start : self.end]
 
 
 @dataclass(slots=True)
@@ -185,8 +234,9 @@ class _Draft:
     in_lead: bool = False
 
 
-def entities(article: Article, gazetteer: Gazetteer) -> Article:
-    """The article with its entities, in the order in which they are first named.
+def entities(article: Article, gazetteer: Gazetteer, backend: Backend | None = None) -> Article:
+    """The article with its entities, in the order in which they are first named; without a backend
+    those of the gazetteer alone.
 
     A duplicate is returned as it is, and so is an article that is not in Arabic.
     """
@@ -199,14 +249,18 @@ def entities(article: Article, gazetteer: Gazetteer) -> Article:
         _Layer(display.body, match.body, match.body_offsets),
     )
     candidates = [found for layer in layers for found in _candidates(layer, gazetteer)]
-    if not candidates:
-        return article
-    countries = _judge(candidates)
+    spans = list(zip(layers, backend.find(layers), strict=True)) if backend else []
+    countries = _judge(candidates, {(id(layer), *span) for layer, each in spans for span in each})
     found: list[_Found] = []
     for candidate in candidates:
         if candidate.accepted:
             found.append(_name(candidate, countries, found[-1] if found else None))
+    if backend:
+        found += _quoted_groups(found, layers)
+        found = _with_spans(found, spans, backend)
     found += _short_forms(found, layers)
+    if not found:
+        return article
     return replace(article, entities=_collect(article, found))
 
 
@@ -255,8 +309,10 @@ def _is_accusative(layer: _Layer, hit: Hit, end: int) -> bool:
     return accusative and not hit.clitic and layer.words[hit.first].endswith("يا")
 
 
-def _judge(candidates: list[_Candidate]) -> Counter[str]:
-    """Accept the candidates that their surroundings bear out; the places' countries, counted."""
+def _judge(candidates: list[_Candidate], spans: set[tuple[Any, ...]]) -> Counter[str]:
+    """Accept the candidates that their surroundings bear out, or exactly one of the `spans` (layer,
+    first, last, type); the places' countries, counted.
+    """
     named: set[str] = set()
     countries: Counter[str] = Counter()
     for candidate in candidates:
@@ -265,6 +321,9 @@ def _judge(candidates: list[_Candidate]) -> Counter[str]:
             candidate.accepted = not _is_adjective(candidate)
         else:
             candidate.accepted = candidate.trust == "" or _named_a_place(candidate)
+        hit, kind = candidate.hit, records[0].type
+        if (id(candidate.layer), hit.first + hit.alias.skip, hit.last, kind) in spans:
+            candidate.accepted = True
         if candidate.accepted:
             named.update(record.entity_id for record in records)
             if len(records) == 1 and records[0].country:
@@ -335,7 +394,7 @@ def _name(candidate: _Candidate, countries: Counter[str], previous: _Found | Non
     """
     record = _bearer(candidate, countries)
     layer, hit = candidate.layer, candidate.hit
-    found = _Found(layer.passage, candidate.start, candidate.end, record)
+    found = _Found(layer, candidate.start, candidate.end, record)
     facility = _FACILITIES.get(candidate.before)
     if not facility or record.type != "LOC" or hit.clitic or hit.alias.skip:
         return found
@@ -348,7 +407,7 @@ def _name(candidate: _Candidate, countries: Counter[str], previous: _Found | Non
         return found
     if previous and previous.passage is layer.passage and previous.end > start:
         return found
-    return _Found(layer.passage, start, end, _of_place(record, head, kind))
+    return _Found(layer, start, end, _of_place(record, head, kind))
 
 
 def _of_place(place: Record, head: str, kind: str) -> Record:
@@ -411,8 +470,208 @@ def _short_forms(found: list[_Found], layers: tuple[_Layer, ...]) -> list[_Found
                 clitic, record = learnt[word]
                 start, end = layer.span(at, at + 1, clitic)
                 if (id(layer.passage), start) not in taken:
-                    more.append(_Found(layer.passage, start, end, record))
+                    more.append(_Found(layer, start, end, record))
     return more
+
+
+# --- Names that a backend finds ------------------------------------------------------------------
+
+# Words before a name that are no part of it, when something follows them.
+_OUTSIDE_HEADS = {
+    "LOC": _forms("مدينة محافظة بلدة قرية ولاية منطقة قضاء ناحية مديرية ضاحية"),
+    "ORG": _forms("تنظيم وكالة صحيفة قناة موقع"),
+    "PER": _forms(
+        "الرئيس الشيخ الملك الأمير الأميرة الدكتور الدكتورة اللواء العميد العقيد المقدم الرائد"
+        " النقيب الملازم الفريق المشير الجنرال السيد السيدة المهندس الأستاذ الوزير السفير النائب"
+        " القاضي المحامي الحاج الإمام البابا الدكتورين الكابتن"
+    ),
+}
+_PREPOSITIONS = _forms("في إلى من نحو باتجاه تجاه صوب قرب داخل خارج عبر")
+# Units of money and words of prayer: the training data has them as names.
+_NO_NAMES = _forms(
+    "الله دولار دولارا الدولار دولارات يورو اليورو جنيه جنيها جنيهات درهم درهما دراهم دينار دينارا"
+    " ريال ريالا ريالات ليرة شيكل فرنك روبل يوان ين الين روبية الإسلام القرآن"
+)
+_SON = frozenset(match_form("بن ابن بنت آل أبو أم").split())
+# The words of kunyas as they stand in every case.
+_FATHER = dict.fromkeys(match_form("أبي أبا").split(), match_form("أبو"))
+_LONGEST_NAME = 8  # words
+# A group's own name in quotation marks behind what it is.
+_GROUP_HEADS = _forms(
+    "تنظيم حركة قوات حزب جماعة جبهة كتائب كتيبة سرايا لواء ميليشيا ميليشيات فصيل تيار"
+)
+_QUOTED_GROUP = re.compile(r' ["«“”]([^"«»“”\n.،؛]{2,40})["»“”]')
+
+
+def _quoted_groups(found: list[_Found], layers: tuple[_Layer, ...]) -> list[_Found]:
+    """Groups named in quotation marks behind their kind, حركة «النور», that are not found yet."""
+    taken = {(id(name.layer), at) for name in found for at in range(name.start, name.end)}
+    more = []
+    for layer in layers:
+        text = layer.passage.text
+        for quoted in _QUOTED_GROUP.finditer(text):
+            before = text[max(0, quoted.start() - 12) : quoted.start()].rpartition(" ")[2]
+            if match_form(before) not in _GROUP_HEADS:
+                continue
+            start, end = quoted.span(1)
+            words = match_form(quoted[1]).split()
+            free = not any((id(layer), at) in taken for at in range(start, end))
+            if free and 1 <= len(words) <= 4:
+                more.append(_Found(layer, start, end, _unlisted("ORG", words, quoted[1])))
+    return more
+
+
+def _unlisted(kind: EntityType, words: list[str], name: str) -> Record:
+    """An entity that is in no table: its id is its type and its name in the match layer."""
+    return Record(f"{_SCOPES[kind]}:name/{_key(words)}", kind, name, None, None, None)
+
+
+_SCOPES = {"PER": "per", "LOC": "loc", "ORG": "org", "MISC": "misc"}
+
+
+def _key(words: list[str]) -> str:
+    """A name's words as they stand in an id: عبد الله as عبدالله, أبي as أبو."""
+    joined = "-".join(_FATHER.get(word, word) for word in words)
+    return re.sub(r"(?<![^-])عبد-(?=.)", "عبد", joined)
+
+
+def _with_spans(
+    found: list[_Found], spans: list[tuple[_Layer, list[Span]]], backend: Backend
+) -> list[_Found]:
+    """The names found and those of the spans, none overlapping another: the gazetteer's go first,
+    but for places that are part of a longer name of another kind.
+    """
+    added: list[_Found] = []
+    parts: set[tuple[int, int]] = set()  # of longer names: their layers and starts
+    for layer, each in spans:
+        there = sorted((n for n in found if n.layer is layer), key=lambda name: name.start)
+        known_places = {(name.start, name.end) for name in there}
+        at, end = 0, 0  # the first known name that may overlap, the end of the last added one
+        for span in each:
+            if layer.span(span.first, span.last) in known_places:
+                continue
+            name = _of_span(layer, span, backend)
+            if name is None or name.start < end:
+                continue
+            while at < len(there) and there[at].end <= name.start:
+                at += 1
+            last = at
+            while last < len(there) and there[last].start < name.end:
+                last += 1
+            over = there[at:last]
+            if all(_is_part(known, name) for known in over):
+                parts.update((id(layer), known.start) for known in over)
+                added.append(name)
+                end = name.end
+    kept = [name for name in found if (id(name.layer), name.start) not in parts]
+    return kept + _joined(kept, added)
+
+
+def _is_part(known: _Found, name: _Found) -> bool:
+    """Whether a known name is only part of a longer one: لبنان of بنك لبنان."""
+    inside = name.start <= known.start and known.end <= name.end
+    longer = name.end - name.start > known.end - known.start
+    kind = name.record.type
+    return (
+        inside
+        and longer
+        and (
+            (known.record.type == "LOC" and kind == "ORG")
+            or (known.record.type == "PER" and kind == "PER" and "name/" in known.record.entity_id)
+            or (known.record.type == "LOC" and kind == "PER")
+        )
+    )
+
+
+def _of_span(layer: _Layer, span: Span, backend: Backend) -> _Found | None:
+    """The name that a span of words is: without heads, titles and proclitics; a facility's with its
+    head. None for what is no name.
+    """
+    first, last, kind = span
+    words = layer.words
+    heads = _OUTSIDE_HEADS.get(kind, frozenset())
+    while last - first > 1 and _is_outside(words[first], words[first + 1], kind, heads):
+        first += 1
+    if kind == "PER":  # "Yasin and the …": what goes on so is no name of a person
+        others = (at for at in range(first + 1, last) if words[at].startswith("وال"))
+        last = next(others, last)
+    clitic = _proclitic(words[first], backend)
+    name = [words[first].removeprefix(clitic), *words[first + 1 : last]]
+    if clitic.endswith("ل") and name[0].startswith("ل"):
+        name[0] = f"ا{name[0]}"
+    if last - first > _LONGEST_NAME or name[0] in _SON_OF:
+        return None
+    if all(word in _NO_NAMES for word in name):
+        return None
+    if not any(letter.isalpha() for letter in name[0]) or len("".join(name)) < 2:
+        return None
+    before = words[first - 1] if first else ""
+    if before in _FACILITIES and kind != "MISC" and not clitic and layer.gaps[first] == NO_GAP:
+        clitic, head, _ = _FACILITIES[before]
+        kind = "ORG" if head == "جامعة" else "LOC"
+        first -= 1
+        name = [match_form(head), *name]
+    start, end = layer.span(first, last, clitic)
+    if _TANWIN in layer.passage.text[start:end]:
+        return None  # an adverb or a number: روسيًا, "by the Russians"
+    return _Found(layer, start, end, _unlisted(kind, name, layer.passage.text[start:end]))
+
+
+def _is_outside(word: str, after: str, kind: EntityType, heads: frozenset[str]) -> bool:
+    """Whether a span's first word is no part of the name: what it is, a title, a preposition. But
+    وكالة الأنباء السعودية is a name, its head included.
+    """
+    if word in _PREPOSITIONS:
+        return True
+    return word in heads and not (kind == "ORG" and after.startswith("ال"))
+
+
+def _proclitic(word: str, backend: Backend) -> str:
+    """The proclitics before a name: what is known as a name with them has none."""
+    taken = ""
+    for letters in ("وف", "بلك"):
+        rest = word[1:]
+        if word[0] not in letters or len(rest) < 3:
+            continue
+        # فاليري is Valery; "so the …" is rare in news.
+        article = rest.startswith("ال") and word[0] != "ف"
+        article |= word[0] == rest[0] == "ل"
+        plain = word[0] == "و" or article
+        if (plain or backend.knows(rest)) and (article or not backend.knows(word)):
+            taken += word[0]
+            word = rest
+    return taken
+
+
+def _joined(found: list[_Found], added: list[_Found]) -> list[_Found]:
+    """The added names, a person's or group's short name joined to the full one that the article
+    gives, and names that differ by spaces alone joined to the first of them.
+    """
+    full: dict[str, Record] = {}  # by a word of the name: who bears it, the first one first
+    groups: dict[str, Record] = {}
+    same: dict[tuple[str, str], Record] = {}
+    for name in sorted([*found, *added], key=lambda name: name.start):
+        words = match_form(name.text).split()
+        record = name.record
+        same.setdefault((record.type, "".join(words)), record)
+        if record.type == "PER" and len(words) > 1:
+            for word in (words[-1], words[0]):
+                if word not in _SON:
+                    full.setdefault(word, record)
+        elif record.type == "ORG" and len(words) > 1 and words[0].startswith("ال"):
+            groups.setdefault(words[0], record)  # التحالف الدولي, then التحالف
+    joined = []
+    for name in added:
+        record = name.record
+        word = record.entity_id.rpartition("/")[2]
+        if record.type == "PER" and "-" not in word and word in full:
+            record = full[word]
+        elif record.type == "ORG" and word in groups:
+            record = groups[word]
+        else:
+            record = same.get((record.type, word.replace("-", "")), record)
+        joined.append(name._replace(record=record))
+    return joined
 
 
 def _abbreviates(short: str, long: str) -> bool:

@@ -15,6 +15,7 @@ from pipelines.stages.clean import clean
 from pipelines.stages.entities import entities
 from pipelines.stages.gazetteer import DATA, TABLES, Gazetteer, read_aliases
 from pipelines.stages.normalize import normalize
+from pipelines.stages.recognizer import Recognizer
 
 GAZETTEER = Gazetteer.load()
 
@@ -312,3 +313,95 @@ def test_tables_are_sound():
         assert record.latitude is None or abs(record.latitude) <= 90
         assert record.longitude is None or abs(record.longitude) <= 180
     assert all(len(alias.words) > 1 or len(alias.words[0]) > 2 for alias in aliases)
+
+
+# --- Names that a backend finds -------------------------------------------------------------------
+
+RECOGNIZER = Recognizer()
+
+
+def recognized(body: str, title: str = "") -> dict[str, list[str]]:
+    """Entity ids with the texts of their mentions, by gazetteer and recognizer."""
+    read = entities(article(body, title), GAZETTEER, RECOGNIZER)
+    spans = []
+    for entity in read.entities:
+        for mention in entity.mentions:
+            raw = title if mention.field == "raw_title" else body
+            assert raw[mention.start : mention.end] == mention.text
+            spans.append((mention.field, mention.start, mention.end))
+    spans.sort()
+    assert all(a[0] != b[0] or a[2] <= b[1] for a, b in pairwise(spans))
+    return {entity.entity_id: [m.text for m in entity.mentions] for entity in read.entities}
+
+
+def test_person_and_short_name():
+    """A person in no table is found by the full name, and the short name later is the same one."""
+    body = "وقال وزير الخارجية رياض الحديدي إن بلاده مستعدة. وأضاف الحديدي أن المحادثات مستمرة."
+    assert recognized(body) == {"per:name/رياض-الحديدي": ["رياض الحديدي", "الحديدي"]}
+
+
+def test_proclitics_of_unlisted_names():
+    """A proclitic is outside the mention, and the id is that of the name without it."""
+    body = "التقى الرئيس وفدا برئاسة سالم باعويضان ووعد لسالم باعويضان بالدعم"
+    assert set(recognized(body)) <= {"per:name/سالم-باعويضان"}
+
+
+def test_quoted_group():
+    """A group named in quotation marks behind what it is, is one, the marks outside."""
+    assert recognized("أعلنت حركة «شباب النور» انسحابها")["org:name/شباب-النور"] == ["شباب النور"]
+
+
+def test_doubtful_name_borne_out():
+    """The recognizer bears out a place whose name is a common word, and it is the table's place."""
+    assert "loc:jo/aqaba" in recognized("وصلت السفينة إلى ميناء العقبة في الأردن ثم غادرت العقبة")
+
+
+def test_units_and_adverbs_are_no_names():
+    """Units of money and words in the accusative are no entities, whatever the recognizer says."""
+    assert recognized("بلغ السعر خمسين دولارا للبرميل والحمد لله") == {}
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text('ابتدسعقكلمنوهية قفءآإـ"«»()\n.،َّ', max_size=80))
+def test_any_text_with_recognizer(noise):
+    """Whatever the text, mentions are exact and none overlaps another."""
+    recognized(f"{noise} قال كوفي أنان في نيويورك {noise}")
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(MARKS, min_size=12, max_size=12))
+def test_recognized_names_survive_harakat(marks):
+    """Harakat and tatweel added to a text move no entity."""
+    words = [
+        "وقال",
+        "وزير",
+        "الخارجية",
+        "رياض",
+        "الحديدي",
+        "إن",
+        "بلاده",
+        "ترفض",
+        "الاتفاق",
+        "مع",
+        "فرنسا",
+    ]
+    written = [
+        "".join(letter + mark for letter, mark in zip(word, [*marks, *marks], strict=False))
+        + word[24:]
+        for word in words
+    ]
+    spaced = [word.rstrip("\u0640").lstrip("\u0640") for word in written]
+    assert set(recognized(" ".join(spaced))) == set(recognized(" ".join(words)))
+
+
+def test_odd_texts_with_recognizer():
+    """A text of one word, without Arabic, and none at all, are read without trouble."""
+    for body in ("كلمة", "hello 12", ""):
+        recognized(body)
+
+
+@pytest.mark.slow
+def test_long_text_with_recognizer():
+    """200,000 words are one article like any other."""
+    body = "قال كوفي أنان في نيويورك إن الاتفاق قريب. " * 22_300
+    assert len(recognized(body)["loc:us/new-york"]) == 22_300

@@ -1,0 +1,87 @@
+"""The backend by choice: a clear word when it is not installed, and its real loading code on a tiny
+model when it is.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from pipelines.stages.camel import Camel, _sentences
+from pipelines.stages.recognizer import CLASSES, NO_GAP, STOP, ModelError
+
+
+class Words(NamedTuple):
+    """A text whose spelling is its match layer."""
+
+    words: list[str]
+    gaps: list[int]
+
+    @property
+    def spellings(self) -> list[str]:
+        return self.words
+
+
+def text(words: str) -> Words:
+    found = words.split()
+    return Words(found, [STOP, *[NO_GAP] * (len(found) - 1)])
+
+
+def test_not_installed(tmp_path):
+    """Without its dependencies or its model it says what to type."""
+    with pytest.raises(ModelError, match="camel_data -i ner-arabert"):
+        Camel(tmp_path / "none")
+
+
+def test_sentences():
+    """A text is cut at its stops, and every 60 words where there is none."""
+    gaps = [STOP, NO_GAP, STOP, *[NO_GAP] * 130]
+    assert _sentences(gaps) == [(0, 2), (2, 62), (62, 122), (122, 133)]
+    assert _sentences([]) == []
+
+
+@pytest.fixture
+def tiny(tmp_path, monkeypatch) -> Path:
+    """A BERT of one layer with weights of chance, in a folder as camel-tools keeps its own, and an
+    empty catalogue, which camel-tools' import would otherwise look for over the network.
+    """
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("CAMELTOOLS_DATA", str(tmp_path))
+    catalogue = '{"version": "1", "packages": {}, "components": {}}'
+    (tmp_path / "catalogue.json").write_text(catalogue, encoding="utf-8")
+    for module in ("torch", "transformers", "camel_tools.ner"):
+        pytest.importorskip(module, reason="camel-tools' own dependencies are not installed")
+    import torch
+    from transformers import BertConfig, BertForTokenClassification
+
+    labels = ["B-LOC", "B-ORG", "B-PERS", "B-MISC", "I-LOC", "I-ORG", "I-PERS", "I-MISC", "O"]
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "قال", "كوفي", "أنان", "في", "."]
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        id2label=dict(enumerate(labels)),
+        label2id={label: at for at, label in enumerate(labels)},
+    )
+    BertForTokenClassification(config).save_pretrained(tmp_path)
+    (tmp_path / "vocab.txt").write_text("\n".join(vocabulary), encoding="utf-8")
+    settings = '{"do_lower_case": false, "max_len": 512}'
+    (tmp_path / "tokenizer_config.json").write_text(settings, encoding="utf-8")
+    return tmp_path
+
+
+def test_tiny_model(tiny):
+    """The real loading code reads a local model; each text is answered within its words, also one
+    with a word that has no pieces, and an empty one.
+    """
+    texts = [text("قال كوفي أنان في \u200f"), text(""), text("في كوفي")]
+    found = Camel(tiny).find(texts)
+    assert len(found) == len(texts)
+    for spans, each in zip(found, texts, strict=True):
+        assert all(0 <= s.first < s.last <= len(each.words) and s.type in CLASSES for s in spans)
+    assert found[1] == []
