@@ -1,5 +1,5 @@
-"""A table from 36-bit hashes to 28-bit numbers in one packed array: 8 bytes an entry, and a fifth
-to a third of it free.
+"""A table from 36-bit hashes to 28-bit numbers in one packed array: 8 bytes an entry, and a sixth
+to a quarter of it free.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ LARGEST = (1 << NUMBER_BITS) - 2  # numbers are stored one higher: an entry of 0
 
 _HASH = (1 << HASH_BITS) - 1
 _NUMBER = (1 << NUMBER_BITS) - 1
-_FULL, _FILLED = 0.75, 0.6  # of the places, at most and behind a rebuild
+_FULL, _FILLED = 0.84, 0.72  # of the places, at most and behind a rebuild
 _SMALLEST = 1024
 # A home place comes from the upper 32 bits of a hash, so that the product stays within 64.
 _SPARE = HASH_BITS - 32

@@ -123,7 +123,6 @@ _SIGNATURE_BYTES = SIGNATURE.itemsize
 _NO_SIGNATURE = np.zeros(1, dtype=SIGNATURE)[0]
 _SAME_CONTENT = RULES.index(SAME_CONTENT)
 _DUPLICATE = VERDICTS.index("duplicate")
-_LINKED = 200  # bytes of a link to another article, about
 NOWHERE, LEADER, LONGER, TOLD = range(4)  # what a text is in its story: see `Entry`
 _NOTHING, _ITSELF, _FIRST, _OTHER = range(4)  # what was matched: or the story's first article
 
@@ -234,6 +233,14 @@ def pack_entry(
     )
 
 
+def _related(links: bytes) -> tuple[Related, ...]:
+    """The links that were packed."""
+    return tuple(
+        Related(other.hex(), RELATIONS[relation], jaccard / SCORE_STEPS, containment / SCORE_STEPS)
+        for other, relation, jaccard, containment in _LINK.iter_unpack(links)
+    )
+
+
 def _steps(decision: Decision) -> tuple[int, int, int, int, int]:
     return (
         round(decision.jaccard * SCORE_STEPS),
@@ -271,7 +278,7 @@ class Index:
         self._free_rows = array("i")
         self._rows_by_hour: dict[int, array[int]] = {}
         self._rows_due = -_BEFORE
-        self._links: dict[int, tuple[Related, ...]] = {}  # by row, where there are any
+        self._links: dict[int, bytes] = {}  # packed, by row, where there are any
         self._matched: dict[int, bytes] = {}  # by row, where it is neither itself nor the leader
         self._articles = HashTable()  # article → its newest row
         self._exact = HashTable()  # what exact copies share → the newest row with it
@@ -321,7 +328,7 @@ class Index:
         total += sum(map(getsizeof, lists)) + sum(map(getsizeof, dicts))
         total += sum(map(getsizeof, self._told.values()))
         total += sum(map(getsizeof, self._matched.values())) + 32 * len(self._soon)
-        return total + sum(_LINKED * (1 + len(each)) for each in self._links.values())
+        return total + sum(map(getsizeof, self._links.values()))
 
     def expire(self, now: int) -> None:
         """Move the clock to `now`, never back, and forget what is a window older."""
@@ -488,15 +495,7 @@ class Index:
                 if told is not None:  # what readers saw of the text before this one
                     self._hear(slot, told)
         if links:
-            self._links[row] = tuple(
-                Related(
-                    other.hex(),
-                    RELATIONS[relation],
-                    jaccard / SCORE_STEPS,
-                    containment / SCORE_STEPS,
-                )
-                for other, relation, jaccard, containment in links
-            )
+            self._links[row] = entry[at:]
         if not any(matched):
             what = _NOTHING
         elif matched == article:
@@ -861,7 +860,7 @@ class Index:
             news=news / NEWS_STEPS,
             # What replaces an earlier version of itself is that version's next.
             supersedes=revision - 1 if what & 3 == _ITSELF and verdict != _DUPLICATE else None,
-            related=self._links.get(row, ()),
+            related=_related(self._links.get(row, b"")),
             place=what >> 2,
         )
         return Row(content, self._topics[topic], partition, offset, seen * _SECOND_MS, decision)
