@@ -43,6 +43,8 @@ LATE_LIKENESS = 0.70
 CONTAINED = 0.8
 # Nats of words that a story had not used, among 21 in a row: thirteen rare ones, or more others.
 NEWS = 64.0
+# Links of an article at most, those that hold the most of it first: a year's digest has hundreds.
+MOST_LINKS = 32
 # What else may be new in a text in which the numbers have changed, by weight.
 OTHERWISE_EQUAL = 0.05
 
@@ -224,12 +226,14 @@ def _judge(article: Article, index: Index, revision: int, story_id: str | None =
         if same:
             # max keeps the first of equals, and slots come oldest first.
             return _told_again(article, index, revision, max(same, key=_by_likeness))
+    linked = [each for each in compared if each.relation]
+    if len(linked) > MOST_LINKS:
+        linked = sorted(linked, key=_by_containment, reverse=True)[:MOST_LINKS]
     related = tuple(
         Related(index.owner(each.slot), each.relation, each.jaccard, each.containment)
-        for each in compared
-        if each.relation
+        for each in linked
     )
-    within = [each for each in compared if each.relation == "part_of"]
+    within = [each for each in linked if each.relation == "part_of"]
     if within:
         best = max(within, key=_by_containment)
         new, news = _novelty(article, index, best.slot)

@@ -294,6 +294,24 @@ def test_a_digest_names_each_article_that_it_holds():
     ]
 
 
+def test_a_digest_of_very_many_articles_names_32():
+    """However much it holds, its decision fits into an entry."""
+    write = Writer()
+    keys = bytes([7, *bytes(7)])
+
+    def keyed(name: str, body: str) -> Article:
+        plain = article(name, body)
+        return replace(plain, fingerprint=replace(plain.fingerprint, keys=keys))
+
+    parts = [text(25, seed) for seed in range(60)]
+    for number, part in enumerate(parts):
+        write(keyed(str(number), part))
+    found = write(keyed("digest", " ".join(parts))).decision
+    assert found.verdict == "new"
+    assert len(found.related) == 32
+    assert {each.relation for each in found.related} == {"contains"}
+
+
 def test_an_article_out_of_a_digest_is_part_of_it():
     """The other way round it is published as part of the digest, which stays another story."""
     short, more = text(60), text(300, seed=2)
