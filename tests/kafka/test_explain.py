@@ -100,7 +100,7 @@ def test_commands(sampled: Settings) -> None:
 
     update = one(sampled, is_update)
     done = khabar(sampled, "explain", update["article_id"])
-    for words in ("new to its story", "62 make an update", f"news {update['news']:.1f}"):
+    for words in ("new to its story", "64 make an update", f"news {update['news']:.1f}"):
         assert words in done.stdout
     told = json.loads(khabar(sampled, "explain", update["article_id"], "--json").stdout)
     assert told["news"]["most_new"] in update["body"]
