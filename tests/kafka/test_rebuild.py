@@ -19,11 +19,8 @@ from tests.kafka.harness import REPOSITORY, caught_up, environment, expected, fo
 
 def index_content(job: Job) -> list[object]:
     """What the restored index answers for every article it knows."""
-    decisions = {
-        e["article_id"]: job.index.known(e["article_id"])
-        for e in job._log.entries(0)
-        if e["kind"] == "decision"
-    }
+    names = {e["state"][:16].hex() for e in job._log.entries(0) if e["kind"] == "decision"}
+    decisions = {name: job.index.known(name) for name in names}
     return [len(job.index), job.index.last_sequence, job.index.clock, decisions]
 
 

@@ -104,15 +104,17 @@ def test_a_replaced_writer_is_not_heard(kafka: Settings) -> None:
     settings = Settings.of(vars(kafka) | {"delivery": "at-least-once"})
     send(articles(1), settings)
     caught_up(settings)
-    (entry,) = [m.record for m in read(settings, schemas.INDEX) if m.record["article_id"]]
+    (entry,) = [m.record for m in read(settings, schemas.INDEX) if m.record["state"]]
     job = opened(settings)
-    late = dict(entry) | {"article_id": "f" * 32, "story_id": "f" * 32, "sequence": 9}
+    state, other = entry["state"], b"\xff" * 16  # another article of its own story
+    changed = other + state[16:32] + other + state[48:64] + (9).to_bytes(8, "little") + state[72:]
+    late = dict(entry) | {"state": changed, "sequence": 9}
     job._send(job._log.message(late | {"generation": 1}))
     job._producer.flush()
     job.close()
     again = opened(settings)
     assert again.index.known("f" * 32) is None
-    assert again.index.known(entry["article_id"]) is not None
+    assert again.index.known(state[:16].hex()) is not None
     assert again.index.last_sequence == 1
     again.close()
 

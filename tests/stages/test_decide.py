@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pipelines import schemas
 from pipelines.records import Article, Decision, Display, Match, Origin, Passage, Related, Time
-from pipelines.stages.decide import STATE_VERSION, Index, decide, event_time
+from pipelines.stages.decide import NEWS, STATE_VERSION, Index, decide, event_time
 from pipelines.stages.encode import index_record
 from pipelines.stages.fingerprint import FINGERPRINT_VERSION, fingerprint
 from pipelines.stages.index import HOT_KEY, NONE
@@ -449,7 +449,7 @@ def test_a_paragraph_of_unseen_words_is_an_update():
     found = write(article("b", f"{text()} {text(16, seed=2)}")).decision
     assert (found.verdict, found.rule, found.matched) == ("update", "news", article_id("a"))
     assert (found.story_id, found.supersedes) == (article_id("a"), None)
-    assert found.news >= 62
+    assert found.news >= NEWS
     assert [(each.article_id, each.relation) for each in found.related] == [
         (article_id("a"), "update_of")
     ]
@@ -462,7 +462,7 @@ def test_a_few_unseen_words_are_no_news():
     write(article("a", text(200)))
     found = write(article("b", edited(text(200), STRONG))).decision
     assert (found.verdict, found.rule) == ("duplicate", "likeness")
-    assert found.news < 62
+    assert found.news < NEWS
 
 
 @pytest.mark.parametrize(
