@@ -88,7 +88,7 @@ class Normalize(beam.PTransform):
 
 
 class Fingerprint(beam.PTransform):
-    """Match layer to keys and sketch."""
+    """Match layer to keys and signature."""
 
     def expand(self, envelopes: beam.PCollection) -> beam.PCollection:
         return envelopes | beam.ParDo(_Stage("fingerprint", fingerprint))
