@@ -26,7 +26,7 @@ from pipelines.stages.index import (
     pack_entry,
     short,
 )
-from pipelines.stages.likeness import holds, likeness, novelty
+from pipelines.stages.likeness import NEXT_TO_NOTHING, holds, likeness, novelty
 from pipelines.stages.weights import RARE, UNITS, changed_numbers
 
 __all__ = ["STATE_VERSION", "Index", "decide", "entry_of", "event_time", "place_of"]
@@ -355,6 +355,8 @@ def _compare(
     published = published_time(article)
     compared = []
     for slot, like in zip(slots, likeness(article.fingerprint, signatures), strict=True):
+        if like is NEXT_TO_NOTHING:
+            continue
         if not with_itself and index.owner(slot) == article.article_id:
             continue
         score, contained = _step(like.likeness), _step(like.containment)

@@ -388,7 +388,7 @@ class Index:
         """The slots of living texts that share a key, oldest first."""
         found = self._keys.found(key for (key,) in _UNPACK_KEYS(keys))
         living = [slot for slot in found if self._expires[slot]]
-        return living if len(living) < 2 else sorted(living, key=self._age)
+        return living if len(living) < 2 else self._oldest_first(living)
 
     def signatures(self, slots: list[int]) -> NDArray[np.void]:
         """What is kept of the texts in these slots: `SIGNATURE`, one for each."""
@@ -632,6 +632,13 @@ class Index:
         slot = NONE if row == NONE else self._slot_of(row)
         return slot if slot != NONE and self._leaders[slot] == slot else NONE
 
+    def _oldest_first(self, slots: list[int]) -> list[int]:
+        """These slots in the order of the decisions on their texts."""
+        rows = np.frombuffer(self._rows, dtype=_ROW_HEADS)[self._owners[slots]]
+        ages = np.uint32(self.last_sequence & _LOW_32) - rows["sequence"]  # modulo 2^32
+        ordered: list[int] = np.array(slots)[np.argsort(ages)[::-1]].tolist()
+        return ordered
+
     def _age(self, slot: int) -> int:
         """The sequence of the decision on this text."""
         return self._sequence(int(self._owners[slot]))
@@ -672,7 +679,7 @@ class Index:
             if dead != NONE:
                 table.replace(key, dead, slot)
             elif len(slots) >= HOT_KEY:
-                table.replace(key, min(slots, key=self._age), slot)
+                table.replace(key, self._oldest_first(slots)[0], slot)
             elif not table.put(end, key, slot):
                 self._sweep_keys()
 

@@ -16,6 +16,8 @@ from pipelines.stages.weights import RARE, UNITS
 # How much each part counts. Chosen on the labelled pairs, `python -m benchmarks.stories`; they are
 # flat there: weights a third larger or smaller change no figure by more than labels can tell.
 JACCARD, CONTAINMENT, LEAD, TITLE = 0.35, 0.35, 0.2, 0.1
+# With less containment no likeness reaches .61, whatever the first words and titles are.
+LEAST = 0.44
 # Words at the beginning in which the other text's first words are looked for.
 BEGINNING = 60
 # News is looked for in so many words in a row: about a sentence.
@@ -43,8 +45,14 @@ class Likeness(NamedTuple):
     certain: bool  # whether its filter tells a short text's words from others
 
 
+NEXT_TO_NOTHING = Likeness(0.0, 0.0, 0.0, shorter=False, left_out=0.0, certain=False)
+
+
 def likeness(own: Fingerprint, others: NDArray[np.void]) -> list[Likeness]:
-    """`own` held against some signatures; all are of texts long enough to have one."""
+    """`own` held against some signatures; all are of texts long enough to have one.
+
+    Of several, those of which it holds less than `LEAST` are all the same: `NEXT_TO_NOTHING`.
+    """
     distinct = np.frombuffer(own.distinct, dtype="<u8")
     both = np.concatenate((distinct, np.frombuffer(own.title, dtype="<u8")))
     weights = (both & _WEIGHT).astype(np.int64)
@@ -53,7 +61,7 @@ def likeness(own: Fingerprint, others: NDArray[np.void]) -> list[Likeness]:
     beginning = frozenset(short_tokens(np.frombuffer(own.text, dtype="<u8")[:BEGINNING]).tolist())
     every = frozenset(short_tokens(both).tolist())
     total, of_title = int(in_text.sum()), int(in_title.sum())
-    found = []
+    found: list[Likeness] = []
     for common, titled, lead, title, held, filled in zip(
         (hits[:, : len(distinct)] @ in_text).tolist(),
         (hits[:, len(distinct) :] @ in_title).tolist(),
@@ -67,6 +75,9 @@ def likeness(own: Fingerprint, others: NDArray[np.void]) -> list[Likeness]:
         mistaken = min((filled / FILTER_BITS) ** 2, SATURATED)
         shorter = min(total, held)
         shared = min(max(0.0, (common - mistaken * total) / (1 - mistaken)), shorter)
+        if len(others) > 1 and shared < LEAST * shorter:
+            found.append(NEXT_TO_NOTHING)
+            continue
         jaccard = shared / (total + held - shared)
         containment = shared / shorter
         score = JACCARD * jaccard + CONTAINMENT * containment + LEAD * _share(lead, beginning)

@@ -17,6 +17,8 @@ from pipelines.stages.likeness import (
     CONTAINMENT,
     JACCARD,
     LEAD,
+    LEAST,
+    NEXT_TO_NOTHING,
     SENTENCE,
     TITLE,
     Likeness,
@@ -165,10 +167,15 @@ def test_a_full_filter_says_nothing():
 
 
 def test_each_text_is_judged_by_itself():
-    """Against many at once is as against one after the other, in their order."""
+    """Against many at once is as against one after the other, in their order; but for those that
+    can be nothing to it.
+    """
     others = [text(60), text(60, 2), " ".join([*words(40), *words(30, 3)]), text(25)]
     at_once = likeness(fingerprint_text(text(60)), signatures(*others))
-    assert at_once == [against(text(60), other) for other in others]
+    alone = [against(text(60), other) for other in others]
+    expected = [each if each.containment >= LEAST else NEXT_TO_NOTHING for each in alone]
+    assert at_once == expected
+    assert NEXT_TO_NOTHING in expected
 
 
 @pytest.mark.parametrize("own", [20, 50, 9000])
