@@ -168,7 +168,8 @@ def test_answer_does_not_depend_on_what_was_read_before():
 @pytest.mark.parametrize("words", [[], ["كلمه"], ["the"], ["12"], ["a"] * 5])
 def test_odd_texts(words):
     """No word, one word, and a text without Arabic are read without trouble."""
-    RECOGNIZER.spans(words, [STOP, *[NO_GAP] * (len(words) - 1)] if words else [])
+    found = RECOGNIZER.spans(words, [STOP, *[NO_GAP] * (len(words) - 1)] if words else [])
+    assert all(0 <= span.first < span.last <= len(words) for span in found)
 
 
 def test_long_text():
