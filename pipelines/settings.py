@@ -69,7 +69,7 @@ SETTINGS: tuple[Setting, ...] = (
         "ner",
         "default",
         "How entities are found: default by tables of names; model by a trained recognizer as "
-        "well, which finds most names that no table holds and halves the throughput; camel by "
+        "well, which finds most names that no table holds and costs throughput; camel by "
         "camel-tools' BERT as well, slower still and installed apart; none leaves them empty.",
         choices=("default", "model", "camel", "none"),
     ),
