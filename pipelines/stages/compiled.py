@@ -1,0 +1,25 @@
+"""The decorator of the loops that machine code makes fast: numba compiles them at their first call
+and keeps the result beside the module, so that only a machine's first run waits for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from numba import njit
+
+Loop = TypeVar("Loop", bound=Callable[..., Any])
+
+
+def compiled(loop: Loop) -> Loop:
+    """`loop` in machine code; it sees arrays and numbers, and nothing of Python.
+
+    Arithmetic is that of the arguments' types: unsigned numbers wrap around, and floats are added
+    in the order that is written, so that every machine finds the same.
+    """
+    try:
+        made = njit(cache=True, error_model="numpy")(loop)
+    except RuntimeError:  # neither the module's folder nor the user's can be written to
+        made = njit(cache=False, error_model="numpy")(loop)
+    return cast(Loop, made)
