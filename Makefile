@@ -71,7 +71,7 @@ $(VENV)/installed: requirements.lock camel-tools.lock pyproject.toml
 			echo "make PYTHON=/path/to/python3" >&2; exit 1; \
 		fi; \
 		echo "making $(VENV) with $$($$found --version)"; $$found -m venv $(VENV); }
-	@echo "installing what requirements.lock names, about 160 MB, once"
+	@echo "installing what requirements.lock names, about 210 MB, once"
 	@$(PIP) install --require-hashes -r requirements.lock
 	@$(PIP) install --require-hashes --no-deps -r camel-tools.lock
 	@$(PIP) install --no-deps --no-build-isolation --editable .
