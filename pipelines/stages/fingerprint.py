@@ -15,7 +15,21 @@ import xxhash
 from numpy.typing import NDArray
 
 from pipelines.records import Article, Fingerprint
-from pipelines.stages.weights import U32, U64, UNITS, WEIGHTS_VERSION, vocabulary
+from pipelines.stages.compiled import compiled
+from pipelines.stages.weights import (
+    U32,
+    U64,
+    UNITS,
+    WEIGHTS_VERSION,
+    Table,
+    code_points,
+    hash_words,
+    run_hashes,
+    vocabulary,
+    weigh,
+)
+
+U8 = NDArray[np.uint8]
 
 # Short texts share too few word n-grams to be judged by them: only an exact match counts.
 MIN_WORDS = 20
@@ -48,52 +62,115 @@ SIGNATURE = np.dtype(
         ("filled", "<u2"),  # bits that are set in the filter
     ]
 )
-FINGERPRINT_VERSION = f"w5k12-f{FILTER_BYTES}l{LEAD}t{TITLE}-{WEIGHTS_VERSION}/2"
+FINGERPRINT_VERSION = f"w5k12-f{FILTER_BYTES}l{LEAD}t{TITLE}-{WEIGHTS_VERSION}/3"
 
-# At most so many of a text's smallest hashes are looked at for distinct keys.
-_LOOKED_AT = 4 * KEYS
-_TAIL = struct.Struct(f"<{LEAD + TITLE}HIH")
-_FILTER_BITS, _HALF = np.uint32(FILTER_BITS), np.uint32(16)
+_TAIL = struct.Struct("<IH")
 _TELLING = np.uint32(2 * UNITS)
-_BYTE, _WEIGHT = np.uint64(8), np.uint64(0xFF)
-_SHORT, _ONE = np.uint64(0xFFFF), np.uint64(1)
+_BITS, _LOW, _HALF = np.uint32(FILTER_BITS), np.uint32(0xFFFF), np.uint32(16)
+_BYTE, _WEIGHT, _SHORT = np.uint64(8), np.uint64(0xFF), np.uint64(0xFFFF)
+_ONE, _LAST = np.uint16(1), np.uint64(0xFFFFFFFFFFFFFFFF)
+# Base of the places of words in a table: the 32-bit golden ratio (Knuth, TAOCP 3, 6.4).
+_SPREAD = np.uint32(0x9E3779B1)
 
 
 def signature_weight(fingerprint: Fingerprint) -> int:
     """What the text's distinct words weigh together, in units; 0 for one without a signature."""
     if not fingerprint.signature:
         return 0
-    weight: int = _TAIL.unpack_from(fingerprint.signature, FILTER_BYTES)[-2]
+    weight: int = _TAIL.unpack_from(fingerprint.signature, SIGNATURE.itemsize - _TAIL.size)[0]
     return weight
 
 
-def filter_bits(tokens: U32) -> U32:
-    """Two bits of each word in a filter, one behind the other: one by each half of its hash."""
-    bits = tokens.view(np.uint16).astype(np.uint32)
-    bits *= _FILTER_BITS
-    bits >>= _HALF
-    return bits
+@compiled
+def filter_bit(token: np.uint32, which: int) -> np.uint32:
+    """The first or the second bit of a word in a filter: each by one half of its hash."""
+    half = token & _LOW if which == 0 else token >> _HALF
+    return half * _BITS >> _HALF
 
 
-def short_tokens(packed: U64) -> NDArray[np.uint16]:
-    """16 bits of the hash of each packed word, never 0."""
-    short: NDArray[np.uint16] = np.maximum(packed >> _BYTE & _SHORT, _ONE).astype(np.uint16)
-    return short
+@compiled
+def short_token(packed: np.uint64) -> np.uint16:
+    """16 bits of the hash of a packed word, never 0."""
+    return max(np.uint16(packed >> _BYTE & _SHORT), _ONE)
 
 
-def _keys(hashes: U64) -> bytes:
-    """The smallest distinct ones, ascending."""
-    if len(hashes) > _LOOKED_AT:
-        hashes.partition(_LOOKED_AT)
-        hashes = hashes[:_LOOKED_AT]
-    smallest = sorted(set(hashes.tolist()))[:KEYS]
-    return struct.pack(f"<{len(smallest)}Q", *smallest)
+@compiled
+def _telling(packed: U64, weights: U32, kept: NDArray[np.uint16]) -> None:
+    """Keeps the first distinct words that tell something."""
+    count = 0
+    for at in range(len(packed)):
+        if weights[at] >= _TELLING:
+            short = short_token(packed[at])
+            if not np.any(kept[:count] == short):
+                kept[count] = short
+                count += 1
+                if count == len(kept):
+                    return
 
 
-def _telling(tokens: list[int], count: int) -> list[int]:
-    """16 bits of each of the first `count` distinct words; the rest is 0."""
-    found = [token & 0xFFFF or 1 for token in dict.fromkeys(tokens)][:count]
-    return found + [0] * (count - len(found))
+@compiled
+def _smallest(hashes: U64, keys: U64) -> int:
+    """Fills `keys` with the smallest distinct hashes, ascending, and returns how many there are."""
+    count = 0
+    for key in hashes:
+        if count == len(keys) and key >= keys[count - 1]:
+            continue
+        at = np.searchsorted(keys[:count], key)
+        if at < count and keys[at] == key:
+            continue
+        count = min(count + 1, len(keys))
+        for place in range(count - 1, at, -1):
+            keys[place] = keys[place - 1]
+        keys[at] = key
+    return count
+
+
+@compiled
+def _sketch(
+    codes: U32, table: Table, in_title: int, keys: U64, shorts: NDArray[np.uint16], bits: U8
+) -> tuple[U64, U64, int, int, int, int]:
+    """Fills what a signature and keys are made of, empty before: `shorts` of first words, then of
+    the title, and the filter's `bits`.
+
+    Returns the words of title and text, each with its weight behind it; those of the text once
+    each; how many keys, bits that are set, and words of the text there are; and what these weigh.
+    """
+    tokens, sums, turns = hash_words(codes)
+    weights = weigh(tokens, table)
+    count = len(tokens) - in_title
+    packed = np.empty(len(tokens), np.uint64)
+    for at in range(len(tokens)):
+        packed[at] = np.uint64(tokens[at]) << _BYTE | np.uint64(weights[at])
+    distinct = np.empty(max(count, 0), np.uint64)
+    if count < MIN_WORDS:
+        return packed, distinct[:0], 0, 0, count, 0
+    # Which words were met: a table with open addressing, at most half full.
+    size, shift = 64, np.uint32(26)
+    while size < 2 * count:
+        size, shift = 2 * size, shift - np.uint32(1)
+    met = np.full(size, _LAST, np.uint64)
+    found = weight = filled = 0
+    for word in packed[in_title:]:
+        token = np.uint32(word >> _BYTE)
+        at = np.int64(np.uint32(token * _SPREAD) >> shift)
+        while met[at] != _LAST and met[at] != word:
+            at = (at + 1) & (size - 1)
+        if met[at] == word:
+            continue
+        met[at] = word
+        distinct[found] = word
+        found += 1
+        weight += np.int64(word & _WEIGHT)
+        for which in range(2):
+            bit = filter_bit(token, which)
+            mask = np.uint8(128 >> (bit & 7))
+            filled += (bits[bit >> 3] & mask) == 0
+            bits[bit >> 3] |= mask
+    lead = slice(in_title, in_title + LEAD_WORDS)
+    _telling(packed[lead], weights[lead], shorts[:LEAD])
+    _telling(packed[:in_title], weights[:in_title], shorts[LEAD:])
+    of_keys = _smallest(run_hashes(sums, turns, KEY_WORDS, in_title), keys)
+    return packed, distinct[:found], of_keys, filled, count, weight
 
 
 def fingerprint_text(text: str, title: str = "") -> Fingerprint:
@@ -101,41 +178,24 @@ def fingerprint_text(text: str, title: str = "") -> Fingerprint:
 
     Without keys and signature below `MIN_WORDS` words.
     """
+    if not text:
+        return Fingerprint()
     in_title = len(title.split())
-    words = vocabulary().words(f"{title} {text}") if text else None
-    count = len(words.tokens) - in_title if words else 0
-    if words is None or count < MIN_WORDS:
+    keys, bits = np.empty(KEYS, np.uint64), np.zeros(FILTER_BYTES, np.uint8)
+    shorts = np.zeros(LEAD + TITLE, np.uint16)
+    packed, distinct, of_keys, filled, count, weight = _sketch(
+        code_points(f"{title} {text}"), vocabulary().table, in_title, keys, shorts, bits
+    )
+    if not weight:  # too short, or nothing but the commonest words
         return Fingerprint(words=count)
-    # Each token with its weight behind it, so that one sort finds the distinct ones of both.
-    packed = words.tokens.astype(np.uint64)
-    packed <<= _BYTE
-    packed |= words.weights
-    in_text = packed[in_title:]
-    ordered = np.sort(in_text)
-    first = np.empty(count, dtype=np.bool_)
-    first[0] = True
-    np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
-    distinct = ordered[first]
-    weight = int((distinct & _WEIGHT).sum())
-    if not weight:  # nothing but the commonest words
-        return Fingerprint(words=count)
-    filled = np.zeros(FILTER_BITS, dtype=np.bool_)
-    filled[filter_bits(words.tokens[in_title:])] = True
-    start = words.tokens[: in_title + LEAD_WORDS]
-    telling = words.weights[: in_title + LEAD_WORDS] >= _TELLING
+    words = packed.tobytes()
     return Fingerprint(
-        keys=_keys(words.runs(KEY_WORDS, in_title)),
-        signature=np.packbits(filled).tobytes()
-        + _TAIL.pack(
-            *_telling(start[in_title:][telling[in_title:]].tolist(), LEAD),
-            *_telling(start[:in_title][telling[:in_title]].tolist(), TITLE),
-            weight,
-            np.count_nonzero(filled),
-        ),
+        keys=keys[:of_keys].tobytes(),
+        signature=bits.tobytes() + shorts.tobytes() + _TAIL.pack(weight, filled),
         words=count,
-        text=in_text.tobytes(),
+        text=words[8 * in_title :],
         distinct=distinct.tobytes(),
-        title=packed[:in_title].tobytes(),
+        title=words[: 8 * in_title],
     )
 
 

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.records import Fingerprint
-from pipelines.stages.fingerprint import FILTER_BITS, filter_bits, short_tokens
-from pipelines.stages.weights import RARE, UNITS
+from pipelines.stages.compiled import compiled
+from pipelines.stages.fingerprint import FILTER_BITS, U8, filter_bit, short_token
+from pipelines.stages.weights import RARE, U32, U64, UNITS
 
 # How much each part counts. Chosen on the labelled pairs, `python -m benchmarks.stories`; they are
 # flat there: weights a third larger or smaller change no figure by more than labels can tell.
@@ -53,89 +54,154 @@ def likeness(own: Fingerprint, others: NDArray[np.void]) -> list[Likeness]:
 
     Of several, those of which it holds less than `LEAST` are all the same: `NEXT_TO_NOTHING`.
     """
-    distinct = np.frombuffer(own.distinct, dtype="<u8")
-    both = np.concatenate((distinct, np.frombuffer(own.title, dtype="<u8")))
-    weights = (both & _WEIGHT).astype(np.int64)
-    hits = _in_filters(others["filter"], (both >> _BYTE).astype(np.uint32))
-    in_text, in_title = weights[: len(distinct)], weights[len(distinct) :]
-    beginning = frozenset(short_tokens(np.frombuffer(own.text, dtype="<u8")[:BEGINNING]).tolist())
-    every = frozenset(short_tokens(both).tolist())
-    total, of_title = int(in_text.sum()), int(in_title.sum())
-    found: list[Likeness] = []
-    for common, titled, lead, title, held, filled in zip(
-        (hits[:, : len(distinct)] @ in_text).tolist(),
-        (hits[:, len(distinct) :] @ in_title).tolist(),
-        others["lead"].tolist(),
-        others["title"].tolist(),
-        others["weight"].tolist(),
-        others["filled"].tolist(),
-        strict=True,
-    ):
+    scores = np.empty((len(others), 4))
+    marks = np.empty((len(others), 3), np.bool_)
+    _hold_against(_words(own.text), _words(own.distinct), _words(own.title), others, scores, marks)
+    return [
+        Likeness(score, jaccard, containment, shorter, left_out, certain)
+        if near
+        else NEXT_TO_NOTHING
+        for (score, jaccard, containment, left_out), (shorter, certain, near) in zip(
+            scores.tolist(), marks.tolist(), strict=True
+        )
+    ]
+
+
+@compiled
+def _hold_against(
+    text: U64,
+    distinct: U64,
+    title: U64,
+    others: NDArray[np.void],
+    scores: NDArray[np.float64],
+    marks: NDArray[np.bool_],
+) -> None:
+    """Fills what `Likeness` has of each of `others`: its numbers, and `shorter` and `certain`;
+    behind these whether it is more than next to nothing.
+    """
+    total, of_title = _weight_of(distinct), _weight_of(title)
+    for at in range(len(others)):
+        other = others[at]
         # Of the words that a text does not have, its filter shows this share all the same.
-        mistaken = min((filled / FILTER_BITS) ** 2, SATURATED)
+        mistaken = min((other.filled / FILTER_BITS) ** 2, SATURATED)
+        held = np.int64(other.weight)
         shorter = min(total, held)
+        common = _weight_in(other.filter, distinct)
         shared = min(max(0.0, (common - mistaken * total) / (1 - mistaken)), shorter)
-        if len(others) > 1 and shared < LEAST * shorter:
-            found.append(NEXT_TO_NOTHING)
+        marks[at, 0], marks[at, 1] = total < held, mistaken <= CERTAIN
+        marks[at, 2] = len(others) == 1 or shared >= LEAST * shorter
+        if not marks[at, 2]:
             continue
         jaccard = shared / (total + held - shared)
         containment = shared / shorter
-        score = JACCARD * jaccard + CONTAINMENT * containment + LEAD * _share(lead, beginning)
-        if of_title and title[0]:
-            score += TITLE * min(titled / of_title, _share(title, every))
+        score = JACCARD * jaccard + CONTAINMENT * containment
+        score += LEAD * _share(other.lead, text[:BEGINNING], text[:0])
+        if of_title and other.title[0]:
+            in_title = _weight_in(other.filter, title) / of_title
+            score += TITLE * min(in_title, _share(other.title, distinct, title))
         else:
             score /= 1 - TITLE
         if mistaken == SATURATED:
             score = jaccard = containment = 0.0
-        found.append(
-            Likeness(
-                score,
-                jaccard,
-                containment,
-                shorter=total < held,
-                left_out=(held - shared) / (RARE * UNITS),
-                certain=mistaken <= CERTAIN,
-            )
-        )
-    return found
+        scores[at] = score, jaccard, containment, (held - shared) / (RARE * UNITS)
 
 
-def novelty(own: Fingerprint, told: NDArray[np.uint8]) -> tuple[float, float]:
+def novelty(own: Fingerprint, told: U8) -> tuple[float, float]:
     """What `own` says that is in none of `told`, filters of texts: the share of all its words by
     weight, and the most nats of such words among any `SENTENCE` in a row.
 
     A new word that seems to be in a filter is made up for by those that do not.
     """
-    words = np.frombuffer(own.text, dtype="<u8")
-    weights = (words & _WEIGHT).astype(np.int64)
-    unseen = weights * ~holds(told, (words >> _BYTE).astype(np.uint32))
-    sums = np.zeros(len(words) + 1, dtype=np.int64)
-    np.cumsum(unseen, out=sums[1:])
-    filled = np.bitwise_count(told).sum(axis=1, dtype=np.int64) / FILTER_BITS
-    seen_as_new = max(1 - SATURATED, float(np.prod(1 - filled**2)))
-    row = min(SENTENCE, len(words))
-    densest = min(int((sums[row:] - sums[:-row]).max()) / seen_as_new, MOST_NEWS)
-    total = int(weights.sum())
-    return min(1.0, int(sums[-1]) / seen_as_new / total) if total else 0.0, densest / UNITS
+    share, densest = _unseen(_words(own.text), told)
+    return share, densest / UNITS
 
 
-def holds(told: NDArray[np.uint8], tokens: NDArray[np.uint32]) -> NDArray[np.bool_]:
+@compiled
+def _unseen(words: U64, told: U8) -> tuple[float, float]:
+    seen_as_new = 1.0
+    for text in told:
+        filled = 0
+        for byte in text:
+            while byte:
+                byte &= byte - np.uint8(1)
+                filled += 1
+        seen_as_new *= 1 - (filled / FILTER_BITS) ** 2
+    seen_as_new = max(1 - SATURATED, seen_as_new)
+    unseen = np.zeros(len(words), np.int64)
+    total = every = row = most = 0
+    for at in range(len(words)):
+        weight = np.int64(words[at] & _WEIGHT)
+        total += weight
+        if weight and not _in_any(told, np.uint32(words[at] >> _BYTE)):
+            unseen[at] = weight
+            every += weight
+            row += weight
+        if at >= SENTENCE:
+            row -= unseen[at - SENTENCE]
+        most = max(most, row)
+    share = min(1.0, every / seen_as_new / total) if total else 0.0
+    return share, min(most / seen_as_new, float(MOST_NEWS))
+
+
+@compiled
+def holds(told: U8, tokens: U32) -> NDArray[np.bool_]:
     """Which of these words are in any of the filters."""
-    found: NDArray[np.bool_] = np.logical_or.reduce(_in_filters(told, tokens), axis=0)
+    found = np.empty(len(tokens), np.bool_)
+    for at in range(len(tokens)):
+        found[at] = _in_any(told, tokens[at])
     return found
 
 
-def _in_filters(filters: NDArray[np.uint8], tokens: NDArray[np.uint32]) -> NDArray[np.bool_]:
-    """For each filter, which of the words it has."""
-    bits = filter_bits(tokens)
-    found = filters.take(bits >> np.uint32(3), axis=1)
-    found &= (np.uint32(128) >> (bits & np.uint32(7))).astype(np.uint8)
-    pairs = found.reshape(len(filters), len(tokens), 2) != 0
-    both: NDArray[np.bool_] = pairs[:, :, 0] & pairs[:, :, 1]
-    return both
+@compiled
+def _in_any(told: U8, token: np.uint32) -> bool:
+    for at in range(len(told)):
+        if _in_filter(told[at], token):
+            return True
+    return False
 
 
-def _share(kept: list[int], among: frozenset[int]) -> float:
-    """The share of the kept words that is among these; 0 without any."""
-    count = len(kept) - kept.count(0)
-    return sum(map(among.__contains__, kept)) / count if count else 0.0
+@compiled
+def _in_filter(bits: U8, token: np.uint32) -> bool:
+    one, other = filter_bit(token, 0), filter_bit(token, 1)
+    return bits[one >> 3] & (128 >> (one & 7)) != 0 and bits[other >> 3] & (128 >> (other & 7)) != 0
+
+
+@compiled
+def _weight_in(bits: U8, words: U64) -> int:
+    """What those of the words that a filter has weigh."""
+    weight = 0
+    for word in words:
+        if _in_filter(bits, np.uint32(word >> _BYTE)):
+            weight += np.int64(word & _WEIGHT)
+    return weight
+
+
+@compiled
+def _weight_of(words: U64) -> int:
+    weight = 0
+    for word in words:
+        weight += np.int64(word & _WEIGHT)
+    return weight
+
+
+@compiled
+def _share(kept: NDArray[np.uint16], words: U64, others: U64) -> float:
+    """The share of the kept words that is among any of these; 0 without any."""
+    count = there = 0
+    for short in kept:
+        if short:
+            count += 1
+            there += _is_among(short, words) or _is_among(short, others)
+    return there / count if count else 0.0
+
+
+@compiled
+def _is_among(short: np.uint16, words: U64) -> bool:
+    for word in words:
+        if short_token(word) == short:
+            return True
+    return False
+
+
+def _words(packed: bytes) -> U64:
+    return np.frombuffer(packed, dtype=np.uint64)

@@ -15,6 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.stages.compiled import compiled
+
 U32 = NDArray[np.uint32]
 U64 = NDArray[np.uint64]
 
@@ -56,21 +58,21 @@ _SMALL_NUMBERS = frozenset(
 _YEAR = re.compile(r"(?:1[34]|19|20)\d\d$")
 
 # Base of the rolling hash: the 64-bit golden ratio, odd and therefore invertible modulo 2^64.
-_BASE = 0x9E3779B97F4A7C15
-_INVERSE = pow(_BASE, -1, 1 << 64)
+_GOLDEN = 0x9E3779B97F4A7C15
 # Finalizer of MurmurHash3 (fmix64, Austin Appleby, public domain).
-_MIX_1 = np.uint64(0xFF51AFD7ED558CCD)
-_MIX_2 = np.uint64(0xC4CEB9FE1A85EC53)
+_MIX_1, _MIX_2 = np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53)
 _SHIFT, _HIGH = np.uint64(33), np.uint64(32)
-_SPACE = np.uint32(32)
+_BASE, _INVERSE = np.uint64(_GOLDEN), np.uint64(pow(_GOLDEN, -1, 1 << 64))
+_ZERO, _ONE = np.uint64(0), np.uint64(1)
+_SPACE = 32
 
 # The table of weights has 2^18 places; of two words at one place the lighter one has it, and the
 # other counts as rare (1 in 40 words, none of them common).
 _PLACE_BITS = np.uint32(32 - 18)
 _TAG = np.uint32(0xFFFFFF)
 _WEIGHT_BITS, _WEIGHT = np.uint32(8), np.uint32(0xFF)
-_RARE = np.uint32(RARE * UNITS)
-_NUMBER = 255
+_RARE, _NOTHING = np.uint32(RARE * UNITS), np.uint32(0)
+_NUMBER = np.uint32(255)
 
 
 class Words(NamedTuple):
@@ -81,48 +83,98 @@ class Words(NamedTuple):
     tokens: U32
     weights: U32
     sums: U64
-    turn: U64
+    turns: U64
 
     def runs(self, n: int, first: int = 0) -> U64:
         """A mixed 64-bit hash of each run of `n` words from the word `first` on."""
-        prefix = self.sums[first:].cumsum()
-        hashes = prefix[n - 1 :].copy()
-        hashes[1:] -= prefix[:-n]
-        hashes *= self.turn[first : first + len(hashes)]
-        hashes ^= hashes >> _SHIFT
-        hashes *= _MIX_1
-        hashes ^= hashes >> _SHIFT
-        hashes *= _MIX_2
-        return hashes
+        return run_hashes(self.sums, self.turns, n, first)
 
 
-@cache
-def _powers(size: int) -> tuple[U64, U64]:
-    """The powers 0 to `size` - 1 of the base and of its inverse, modulo 2^64."""
-    tables = []
-    for base in (_BASE, _INVERSE):
-        table = np.full(size, base, dtype=np.uint64)
-        table[0] = 1
-        tables.append(np.multiply.accumulate(table))
-    return tables[0], tables[1]
+class Table(NamedTuple):
+    """Weights by 18 bits of a word's hash, the other bits beside them; and of the words for numbers
+    their hashes, ascending, with those of the digits.
+    """
+
+    weights: U32
+    numbers: U32
+    digits: U32
 
 
-def _hashed(text: str) -> tuple[U32, U64, U64]:
-    """Tokens, sums and turns of the words of `text`, each of which one space precedes.
+@compiled
+def mixed(key: np.uint64) -> np.uint64:
+    """The upper half of a 64-bit hash scrambled; enough for what comes from its upper bits."""
+    key ^= key >> _SHIFT
+    return key * _MIX_1
+
+
+@compiled
+def hash_words(codes: U32) -> tuple[U32, U64, U64]:
+    """Tokens, sums and turns of the words of a text, given as code points: a space precedes each.
 
     Words are runs of characters in one polynomial rolling hash (Karp and Rabin 1987) modulo 2^64:
     a word's hash does not depend on where in the text it stands.
     """
-    codes = np.frombuffer(text.encode("utf-32-le"), dtype="<u4")
-    starts = (codes == _SPACE).nonzero()[0]
-    powers, inverse = _powers(1 << len(codes).bit_length())
-    sums = np.add.reduceat(codes * powers[: len(codes)], starts)
-    turn = inverse.take(starts)
-    hashes = sums * turn
-    hashes ^= hashes >> _SHIFT
-    hashes *= _MIX_1
-    hashes >>= _HIGH
-    return hashes.astype(np.uint32), sums, turn
+    most = len(codes) // 2 + 1
+    tokens, sums = np.empty(most, np.uint32), np.empty(most, np.uint64)
+    turns = np.empty(most, np.uint64)
+    count, power, turn, total = 0, _ONE, _ONE, _ZERO
+    for at in range(len(codes)):
+        if codes[at] == _SPACE:
+            turns[count] = turn
+            total = _ZERO
+            count += 1
+        total += np.uint64(codes[at]) * power
+        power *= _BASE
+        turn *= _INVERSE
+        if at + 1 == len(codes) or codes[at + 1] == _SPACE:
+            sums[count - 1] = total
+            tokens[count - 1] = np.uint32(mixed(total * turns[count - 1]) >> _HIGH)
+    return tokens[:count], sums[:count], turns[:count]
+
+
+@compiled
+def weigh(tokens: U32, table: Table) -> U32:
+    """The weights of words; `tokens` of numbers become those of their digits, those of words that
+    weigh nothing 0.
+    """
+    weights = np.empty(len(tokens), np.uint32)
+    for at in range(len(tokens)):
+        token = tokens[at]
+        found = table.weights[token >> _PLACE_BITS]
+        weight = _RARE
+        if found >> _WEIGHT_BITS == token & _TAG:
+            weight = found & _WEIGHT
+            if weight == _NUMBER:
+                weight = _RARE
+                tokens[at] = table.digits[np.searchsorted(table.numbers, token)]
+            elif weight == _NOTHING:
+                tokens[at] = _NOTHING
+        weights[at] = weight
+    return weights
+
+
+@compiled
+def run_hashes(sums: U64, turns: U64, n: int, first: int) -> U64:
+    """A mixed 64-bit hash of each run of `n` words from the word `first` on."""
+    hashes = np.empty(max(0, len(sums) - first - n + 1), np.uint64)
+    total = _ZERO
+    for at in range(first, len(sums)):
+        total += sums[at]
+        start = at - n + 1
+        if start >= first:
+            key = mixed(total * turns[start])
+            key ^= key >> _SHIFT
+            hashes[start - first] = key * _MIX_2
+            total -= sums[start]
+    return hashes
+
+
+def code_points(text: str) -> U32:
+    """The characters of a text of the match layer, with one space before each word."""
+    text = f" {text}"
+    if "  " in text or "\n" in text or text[-1] == " ":
+        text = f" {' '.join(text.split())}"
+    return np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
 
 
 class Vocabulary:
@@ -134,31 +186,19 @@ class Vocabulary:
         known = {word: weight for word, weight in weights.items() if word not in numbers}
         # Written from the heaviest to the lightest, so that the lightest stays.
         known = dict(sorted(known.items(), key=lambda item: -item[1]))
-        names = [*known, *numbers]
-        tokens = _hashed(" " + " ".join(names))[0]
+        tokens = hash_words(code_points(" ".join([*known, *numbers])))[0]
+        digits = hash_words(code_points(" ".join(numbers.values())))[0]
+        names = tokens[len(known) :]
         marks = np.array([*known.values(), *[_NUMBER] * len(numbers)], dtype=np.uint32)
-        self._table = np.zeros(1 << (32 - int(_PLACE_BITS)), dtype=np.uint32)
-        self._table[tokens >> _PLACE_BITS] = (tokens & _TAG) << _WEIGHT_BITS | marks
-        digits = _hashed(" " + " ".join(numbers.values()))[0].tolist()
-        self._digits = dict(zip(tokens[len(known) :].tolist(), digits, strict=True))
+        places = np.zeros(1 << (32 - int(_PLACE_BITS)), dtype=np.uint32)
+        places[tokens >> _PLACE_BITS] = (tokens & _TAG) << _WEIGHT_BITS | marks
+        order = np.argsort(names)
+        self.table = Table(places, names[order], digits[order])
 
     def words(self, text: str) -> Words:
         """The words of a text of the match layer; there is at least one."""
-        text = f" {text}"
-        if "  " in text or "\n" in text or text[-1] == " ":
-            text = f" {' '.join(text.split())}"
-        tokens, sums, turn = _hashed(text)
-        # `take` is several times as fast here as an index in brackets.
-        found = self._table.take((tokens >> _PLACE_BITS).astype(np.intp))
-        known = found >> _WEIGHT_BITS == tokens & _TAG
-        found &= _WEIGHT
-        weights = np.where(known, found, _RARE)
-        names = (weights == _NUMBER).nonzero()[0]
-        if len(names):
-            weights[names] = _RARE
-            tokens[names] = [self._digits[token] for token in tokens[names].tolist()]
-        tokens *= weights > 0
-        return Words(tokens, weights, sums, turn)
+        tokens, sums, turns = hash_words(code_points(text))
+        return Words(tokens, weigh(tokens, self.table), sums, turns)
 
 
 def read_weights(path: Path) -> dict[str, int]:

@@ -21,10 +21,10 @@ from pipelines.stages.fingerprint import (
     MIN_WORDS,
     SIGNATURE,
     TITLE,
-    filter_bits,
+    filter_bit,
     fingerprint,
     fingerprint_text,
-    short_tokens,
+    short_token,
     signature_weight,
 )
 from pipelines.stages.normalize import content_hash
@@ -85,15 +85,11 @@ def test_the_keys_are_the_smallest_distinct_hashes():
 
 
 def test_a_repeated_run_gives_one_key():
-    """Keys are distinct however often a sentence comes back, and there may be fewer than 12: of a
-    text that says one thing hundreds of times few runs are looked at.
-    """
+    """Keys are distinct however often a sentence comes back, and there may be fewer than 12."""
     assert len(keys_of("قال المتحدث " * 20)) == 2
     whole = keys_of(" ".join([text(20)] * 4))
     assert len(set(whole.tolist())) == len(whole) == KEYS
-    often = keys_of(" ".join([text(20)] * 300))
-    assert 1 <= len(often) <= KEYS
-    assert np.isin(often, whole).all()
+    assert keys_of(" ".join([text(20)] * 300)).tolist() == whole.tolist()
 
 
 @pytest.mark.parametrize("count", [0, 1, MIN_WORDS - 1])
@@ -179,7 +175,8 @@ def test_the_filter_has_every_word_of_the_text():
     found = signature_of(body, "عنوان الخبر")
     bits = np.unpackbits(found["filter"])
     expected = np.zeros(FILTER_BITS, dtype=np.uint8)
-    expected[filter_bits(vocabulary().words(body).tokens)] = 1
+    for token in vocabulary().words(body).tokens:
+        expected[[filter_bit(token, which) for which in range(2)]] = 1
     assert (bits == expected).all()
     assert found["filled"] == bits.sum() <= 300
     assert len(found["filter"]) == FILTER_BYTES
@@ -214,7 +211,7 @@ def test_the_title_is_kept_in_its_first_telling_words():
 def test_short_tokens_are_never_zero():
     """0 stands for no word: a word whose 16 bits are 0 is kept as 1."""
     packed = np.array([0x12340000 << 8 | 160, 0x12345678 << 8 | 160], dtype=np.uint64)
-    assert short_tokens(packed).tolist() == [1, 0x5678]
+    assert [short_token(each) for each in packed] == [1, 0x5678]
 
 
 @given(st.lists(st.sampled_from([" ", "\n", "  ", "\n\n ", " \n"]), min_size=31, max_size=31))
@@ -240,7 +237,10 @@ def test_the_order_of_words_counts():
     """The same words backwards share no key, though all their words."""
     one, other = text(50), " ".join(words(50)[::-1])
     assert not np.intersect1d(keys_of(one), keys_of(other)).size
-    assert fingerprint_text(one).distinct == fingerprint_text(other).distinct
+    assert (
+        fingerprint_text(one).signature[:FILTER_BYTES]
+        == (fingerprint_text(other).signature[:FILTER_BYTES])
+    )
 
 
 def test_numbers_count():
@@ -274,12 +274,13 @@ def test_any_text_has_a_fingerprint(body, title):
 
 @given(st.lists(st.sampled_from([*words(40), "في", "5", "خمسه", "الف"]), min_size=20, max_size=300))
 def test_words_in_order_and_once_each_agree(body):
-    """`distinct` holds each word of `text` once, ascending, with the same weight."""
+    """`distinct` holds each word of `text` once, in the order of the first ones, with its weight."""
     body.append("غشمشمون")
     found = fingerprint_text(" ".join(body))
     ordered = np.frombuffer(found.text, dtype="<u8")
     assert len(ordered) == len(body) == found.words
-    assert np.frombuffer(found.distinct, dtype="<u8").tolist() == sorted(set(ordered.tolist()))
+    once = list(dict.fromkeys(ordered.tolist()))
+    assert np.frombuffer(found.distinct, dtype="<u8").tolist() == once
 
 
 CODE = """
@@ -295,7 +296,7 @@ EXPECTED = [
     "020ab18dc27cb60e",
     "e909aa54e2a73878",
     "d7b1e2090304eae3",
-    "122a163236f1efb9",
+    "01725556d83d180a",
     "c5c8aa009885cc8a",
 ]
 
