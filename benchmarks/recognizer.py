@@ -17,11 +17,16 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import numpy as np
+
 from benchmarks._news import data_folder, shared_option
-from pipelines.stages.recognizer import CLASSES, LABELS, TEMPLATES, Recognizer, viterbi
+from pipelines.stages.recognizer import CLASSES, LABELS, MODEL, Recognizer, viterbi
 from tools.train_recognizer import (
     BIAS,
+    TEMPLATES,
+    WAYS,
     Block,
+    Lexicon,
     Sentence,
     blocks_of,
     cross_trained,
@@ -108,26 +113,27 @@ def peer(sentences: Sequence[Sentence]) -> None:
     import pycrfsuite
 
     recognizer = Recognizer()
-    lexicon = recognizer.lexicon
+    with np.load(MODEL) as stored:
+        lexicon = Lexicon.of_model(stored)
 
     def plain(sentence: Sentence) -> list[list[str]]:
         words, gaps = ["", "", *sentence.words, "", ""], sentence.gaps
         return [
             [f"{by}{words[at + 2 + by]}" for by in range(-2, 3)]
-            + [name for name in lexicon.features(words[at + 2])[0] if name[0] in "pqnd"]
+            + [name for name in lexicon.features(words[at + 2]) if name[0] in "pqnd"]
             + [f"gap{gaps[at]}"]
             for at in range(len(sentence.words))
         ]
 
     def equal(sentence: Sentence) -> list[list[str]]:
         """What the shipped model sums up for a word: its features and its neighbours'."""
-        ways = [lexicon.features(word) for word in sentence.words]
+        names = [lexicon.features(word) for word in sentence.words]
         rows = []
-        for at in range(len(ways)):
-            row = list(ways[at][0])
-            for by, way in ((-2, 2), (-1, 1), (1, 1), (2, 2)):
-                if 0 <= at + by < len(ways):
-                    row += [f"{by}{name}" for name in ways[at + by][way]]
+        for at in range(len(names)):
+            row = list(names[at])
+            for by, way in ((-2, "far"), (-1, "near"), (1, "near"), (2, "far")):
+                if 0 <= at + by < len(names):
+                    row += [f"{by}{name}" for name in names[at + by] if WAYS[way].match(name)]
             rows.append(row)
         return rows
 

@@ -16,7 +16,7 @@ import re
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,14 @@ from scipy import sparse
 from scipy.optimize import minimize
 
 from pipelines.stages.gazetteer import DATA, TABLES, match_form, read_aliases
+from pipelines.stages.lexicon import (
+    codes_of,
+    forms_of,
+    kind_of_lists,
+    phrase_places,
+    phrases_of,
+    text_of,
+)
 from pipelines.stages.recognizer import (
     CLASSES,
     EVIDENCE,
@@ -33,14 +41,11 @@ from pipelines.stages.recognizer import (
     MODEL,
     NO_GAP,
     STOP,
-    TEMPLATES,
     VERSION,
-    Lexicon,
     evidence,
     evidence_keys,
     forbid_gaps,
     gap_of,
-    shifted,
     viterbi,
 )
 
@@ -303,6 +308,150 @@ def make_clusters(sentences: Sequence[Sentence]) -> dict[str, tuple[int, int]]:
     return {word: (int(found[0][at]), int(found[1][at])) for word, at in number.items()}
 
 
+# --- What a word is known by ---------------------------------------------------------------------
+# `pipelines.stages.lexicon` has the same in compiled loops: what changes here must change there.
+
+
+def stems(word: str) -> list[str]:
+    """What `word` (match layer) may be behind proclitics: for وللعراق that is للعراق, العراق."""
+    found = []
+    if len(word) > 3:
+        if word[0] in "وف":
+            word = word[1:]
+            found.append(word)
+        if len(word) > 3:
+            if word.startswith("لل"):
+                found.append("ال" + word[2:])
+            elif word[0] in "بلك":
+                found.append(word[1:])
+    return found
+
+
+class Lexicon:
+    """What is known of words beforehand, as `pipelines.stages.lexicon` has it in tables.
+
+    `flags`: the lists that a word is in; `clusters`: words used alike, coarse and fine, from 1;
+    `frequent`: words that are a kind of their own; `phrases`: names of several words, with the
+    number of their class.
+    """
+
+    def __init__(
+        self,
+        flags: Mapping[str, tuple[str, ...]],
+        clusters: Mapping[str, tuple[int, int]],
+        frequent: frozenset[str],
+        phrases: Mapping[tuple[str, ...], int],
+    ) -> None:
+        self.flags, self.clusters = flags, clusters
+        self.frequent, self.phrases = frequent, phrases
+
+    @classmethod
+    def of_model(cls, stored: Mapping[str, Any]) -> Lexicon:
+        """The lexicon that is in a model's file."""
+        words = text_of(stored["lexicon_words"]).split("\n")
+        sets = [tuple(line.split()) for line in text_of(stored["lexicon_sets"]).split("\n")]
+        flags = zip(words, stored["lexicon_flags"].tolist(), strict=True)
+        clusters = zip(words, stored["lexicon_clusters"].tolist(), strict=True)
+        phrases = text_of(stored["phrases"]).split("\n")
+        kinds = stored["phrase_kinds"].tolist()
+        return cls(
+            {word: sets[at] for word, at in flags if at},
+            {word: (coarse, fine) for word, (coarse, fine) in clusters if coarse},
+            frozenset(text_of(stored["frequent"]).split("\n")),
+            {tuple(line.split()): kind for line, kind in zip(phrases, kinds, strict=True)},
+        )
+
+    def features(self, word: str) -> list[str]:
+        """The names of a word's features by which its own place is scored.
+
+        w the word, p q its beginnings and ends, d latin n its shape, t the beginnings of its
+        shortest reading without proclitics, s all of its readings, @ lists, k clusters; 0 of the
+        word itself, 1 behind a proclitic.
+        """
+        size = len(word)
+        found = [f"w{word}"]
+        for cut in range(1, min(5, size)):
+            found += (f"p{word[:cut]}", f"q{word[-cut:]}")
+        if word.isascii():
+            found.append(f"d{min(size, 5)}" if word.isdigit() else "latin")
+        else:
+            found.append(f"n{min(size, 8)}")
+        readings = [word, *stems(word)]
+        if len(readings) > 1:
+            found += [f"t{readings[-1][:cut]}" for cut in (2, 3) if cut < len(readings[-1])]
+        found += [f"s{reading}" for reading in readings]
+        clusters = None
+        for behind, reading in enumerate(readings):
+            where = "1" if behind else "0"
+            found += [f"@{where}{flag}" for flag in self.flags.get(reading, ())]
+            if clusters is None and (clusters := self.clusters.get(reading)):
+                found += (f"k{where}c{clusters[0]}", f"k{where}f{clusters[1]}")
+        return list(dict.fromkeys(found))
+
+    def kind(self, word: str) -> str:
+        """One coarse class of a word: itself if it is frequent, else what the lists say of it, or
+        its form.
+        """
+        if word in self.frequent:
+            return word
+        if word.isascii():
+            return f"#{min(len(word), 5)}" if word.isdigit() else "#latin"
+        for behind, reading in enumerate([word, *stems(word)]):
+            if kind := kind_of_lists(self.flags.get(reading, ())):
+                return kind + ("1" if behind else "")
+        ending = word[-2:] if word[-2:] in ("يه", "ين", "ون", "ات", "يا") else word[-1]
+        if len(ending) == 1 and ending not in "يها":
+            ending = ""
+        return ("al" if word.startswith("ال") else "-") + ending
+
+
+# Which features count for a word's own place, for those beside it, and for those two away.
+WAYS = {
+    "own": re.compile(""),
+    "near": re.compile(r"[wdlsk@]|[pq].{2,3}\Z"),
+    "far": re.compile(r"[wdl]|[k@]0"),
+}
+
+
+# Scores that depend on several places at once: what is looked at, and how far from the word.
+# In this order on the model's rows.
+TEMPLATES: dict[str, tuple[tuple[str, int], ...]] = {
+    "gap": (("gap", 0),),
+    "gap-next": (("gap", 1),),
+    "gap-before": (("gap", -1),),
+    "gap-after": (("gap", 2),),
+    "gap-both": (("gap", 0), ("gap", 1)),
+    "phrase": (("phrase", 0),),
+    "phrase-before": (("phrase", -1),),
+    "phrase-next": (("phrase", 1),),
+    "cluster-before": (("cluster", -1), ("cluster", 0)),
+    "cluster-next": (("cluster", 0), ("cluster", 1)),
+    "cluster-around": (("cluster", -1), ("cluster", 1)),
+    "kind": (("kind", 0),),
+    "kind-before": (("kind", -1), ("kind", 0)),
+    "kind-next": (("kind", 0), ("kind", 1)),
+    "kind-around": (("kind", -1), ("kind", 1)),
+    "kind-gaps": (("gap", 0), ("kind", 0), ("gap", 1)),
+    "kinds": (("kind", -1), ("kind", 0), ("kind", 1)),
+    "kinds-before": (("kind", -2), ("kind", -1), ("kind", 0)),
+    "kinds-next": (("kind", 0), ("kind", 1), ("kind", 2)),
+    "word-before": (("word", -1), ("word", 0)),
+    "word-next": (("word", 0), ("word", 1)),
+}
+
+
+def shifted(values: np.ndarray, by: int) -> np.ndarray:
+    """What stands `by` places further on, 0 beyond the ends."""
+    if not by:
+        return values
+    moved = np.zeros_like(values)
+    if by > 0:
+        moved[:-by] = values[by:]
+    else:
+        moved[-by:] = values[:by]
+    return moved
+
+
 # --- Training ------------------------------------------------------------------------------------
 
 
@@ -310,7 +459,7 @@ class Index:
     """Numbers for features, and for what the templates look at; new ones while it is open."""
 
     def __init__(self) -> None:
-        self.features: tuple[dict[str, int], ...] = ({}, {}, {})
+        self.features: dict[str, dict[str, int]] = {way: {} for way in WAYS}
         self.kinds: dict[str, int] = {"": 0}
         self.words: dict[str, int] = {"": 0}
         self.rows: dict[str, dict[tuple[int, ...], int]] = {name: {} for name in TEMPLATES}
@@ -331,14 +480,17 @@ class Problem:
         self.sentences = sentences
         words, gaps, labels, phrases, weight = ["", ""], [0, 0], [0, 0], [0, 0], [0.0, 0.0]
         starts = []
+        phrase_table = phrases_of(
+            "\n".join(map(" ".join, lexicon.phrases)), np.array([*lexicon.phrases.values()])
+        )
         for number, sentence in enumerate(sentences):
             starts.append(len(words))
             words += [*sentence.words, "", ""]
             gaps += [*sentence.gaps, STOP, NO_GAP]
             labels += [*sentence.labels, 0, 0]
             plain = [word.lstrip(_HIDE) for word in sentence.words]
-            heads = [(at, lexicon.phrase_heads(word)) for at, word in enumerate(plain)]
-            phrases += [*lexicon.phrase_places(plain, heads), 0, 0]
+            places = phrase_places(phrase_table, forms_of(codes_of(" ".join(plain))))
+            phrases += [*places.tolist(), 0, 0]
             each = weights[number] if weights else 1.0
             weight += [*[each] * len(sentence.words), 0.0, 0.0]
         self.words = words
@@ -351,9 +503,7 @@ class Problem:
         local: dict[str, int] = {}
         self.ids = np.array([local.setdefault(word, len(local)) for word in words])
         self.vocabulary = list(local)
-        self.features = [
-            self._features(lexicon, index, way, without) for way in range(len(index.features))
-        ]
+        self.features = [self._features(lexicon, index, way, without) for way in WAYS]
         kinds, known, clusters = [], [], []
         for word in self.vocabulary:
             plain_word = word.lstrip(_HIDE)
@@ -378,21 +528,23 @@ class Problem:
             if name not in without
         }
         self.sizes = [
-            *((len(names), SIZE * (1 if way == 0 else 2))
-              for way, names in enumerate(index.features)),
+            *((len(names), SIZE * (1 if way == "own" else 2))
+              for way, names in index.features.items()),
             *((len(index.rows[name]) + 1, SIZE) for name in self.rows),
             (SIZE, SIZE),
         ]  # fmt: skip
 
     def _features(
-        self, lexicon: Lexicon, index: Index, way: int, without: frozenset[str]
+        self, lexicon: Lexicon, index: Index, way: str, without: frozenset[str]
     ) -> sparse.csr_matrix:
         numbers = index.features[way]
         found: list[int] = []
         ends = [0]
         for word in self.vocabulary:
-            names = lexicon.features(word.lstrip(_HIDE))[way] if word else ["pad"]
-            for name in dict.fromkeys(names):
+            names = lexicon.features(word.lstrip(_HIDE)) if word else ["pad"]
+            for name in names:
+                if word and not WAYS[way].match(name):
+                    continue
                 if name[0] in without or (word[:1] == _HIDE and name[0] in "ws"):
                     continue
                 if index.open:
@@ -603,11 +755,18 @@ class Block:
             if start - cuts[-1] >= ARTICLE:
                 cuts.append(int(start))
         cuts.append(problem.size)
+        forms = forms_of(codes_of(" ".join(problem.words)))
+        telling = np.array([_tells(word, self.frequent) for word in problem.words])
         parts = [
-            evidence(evidence_keys(problem.words[a:b], self.frequent), labels[a:b])
+            evidence(evidence_keys(forms[a:b], telling[a:b]), labels[a:b])
             for a, b in pairwise(cuts)
         ]
-        return [np.concatenate(column) for column in zip(*parts, strict=True)]
+        return list(np.concatenate(parts).T)
+
+
+def _tells(word: str, frequent: frozenset[str]) -> bool:
+    """Whether the other mentions of a word may tell what it is."""
+    return len(word) > 2 and word not in frequent and not word.isdigit()
 
 
 ARTICLE = 800
@@ -715,13 +874,12 @@ def write(trained: Trained, second: list[np.ndarray], path: Path) -> None:
     def small(part: np.ndarray) -> np.ndarray:
         return np.round(part * SCALE).astype(np.int8)
 
-    for way, names in enumerate(index.features):
-        weights = small(trained.weights[way])
+    for number_of_way, (way, names) in enumerate(index.features.items()):
+        weights = small(trained.weights[number_of_way])
         width = weights.shape[1]
         kept = [(name, at) for name, at in sorted(names.items()) if weights[at].any()]
-        way_name = ("own", "near", "far")[way]
-        stored[f"{way_name}_names"] = _blob("\n".join(["", *(name for name, _ in kept)]))
-        stored[f"{way_name}_weights"] = np.vstack(
+        stored[f"{way}_names"] = _blob("\n".join(["", *(name for name, _ in kept)]))
+        stored[f"{way}_weights"] = np.vstack(
             [np.zeros((1, width), np.int8), weights[[at for _, at in kept]]]
         )
     for name, weights in zip(trained.templates, trained.weights[3:], strict=False):

@@ -10,6 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from pipelines.stages.lexicon import Ints
 from pipelines.stages.recognizer import CLASSES, STOP, ModelError, Span, Text, spans_of
 
 VERSION = "camel-arabert"
@@ -62,7 +65,8 @@ class Camel:
         for (number, start, _), sent, tags in zip(sentences, words, labelled, strict=True):
             if len(tags) != len(sent):
                 raise ValueError(f"camel-tools gave {len(tags)} labels for {len(sent)} words")
-            for first, last, kind in spans_of([_label(tag) for tag in tags]):
+            labels = np.array([_label(tag) for tag in tags])
+            for first, last, kind in spans_of(labels).tolist():
                 found[number].append(Span(start + first, start + last, CLASSES[kind]))
         return found
 
@@ -71,7 +75,7 @@ class Camel:
         return [word if tokenize(word) else _NO_PIECES for word in words]
 
 
-def _sentences(gaps: Sequence[int]) -> list[tuple[int, int]]:
+def _sentences(gaps: Ints) -> list[tuple[int, int]]:
     """The sentences `[first, last)`, and parts of very long ones."""
     ends = [at for at, gap in enumerate(gaps) if gap == STOP and at]
     found = []

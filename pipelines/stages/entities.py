@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import accumulate
 from typing import Any, NamedTuple
 
@@ -27,7 +27,8 @@ from pipelines.stages.gazetteer import (
     match_form,
     with_proclitics,
 )
-from pipelines.stages.recognizer import NO_GAP, Backend, Span, gap_of
+from pipelines.stages.lexicon import Ints, codes_of
+from pipelines.stages.recognizer import NO_GAP, Backend, Span, gaps_between
 
 GAZETTEER_VERSION = "gazetteer/2"
 
@@ -120,6 +121,12 @@ _SHORT_BEFORE = re.compile(r'["«“”(]([^\s()"«»“”]{2,12})["»”“)]\
 _LATIN = re.compile(r"[A-Z]{2,6}")
 
 
+@lru_cache(maxsize=1 << 14)
+def _words(text: str) -> tuple[str, ...]:
+    """The words of a name in the match layer; the same names come again and again."""
+    return tuple(match_form(text).split())
+
+
 class _Layer:
     """A passage in both layers; `words` are those of the match layer."""
 
@@ -140,25 +147,15 @@ class _Layer:
         return start, marks.end() if marks else end
 
     @cached_property
-    def gaps(self) -> list[int]:
+    def gaps(self) -> Ints:
         """The kind of gap before each word."""
         if not self.words:
-            return []
-        ends = np.array(self._ends)
+            return np.zeros(0, np.int64)
+        spaces = (codes_of(self.text) == _SPACE).nonzero()[0]
         starts = self.offsets.starts
-        first = starts[ends[:-1] + np.arange(len(self.words))]
-        last = starts[ends[1:] + np.arange(len(self.words)) - 1] + 1
-        text = self.passage.text
-        gaps = [NO_GAP] * len(self.words)
-        gaps[0] = gap_of("\n" + text[: first[0]])
-        codes = np.frombuffer(text.encode("utf-32-le"), np.uint32)
-        last, first = last[:-1], first[1:]
-        marked = ((first - last != 1) | (codes[last] != _SPACE)).nonzero()[0]
-        for at, end, start in zip(
-            marked.tolist(), last[marked].tolist(), first[marked].tolist(), strict=True
-        ):
-            gaps[at + 1] = gap_of(text[end:start])
-        return gaps
+        first = starts[np.append(0, spaces + 1)]
+        last = starts[np.append(spaces - 1, -1)] + 1
+        return gaps_between(codes_of(self.passage.text), first, last)
 
     @property
     def spellings(self) -> list[str]:
@@ -505,23 +502,22 @@ _QUOTED_GROUP = re.compile(r' ["«“”]([^"«»“”\n.،؛]{2,40})["»“”
 
 def _quoted_groups(found: list[_Found], layers: tuple[_Layer, ...]) -> list[_Found]:
     """Groups named in quotation marks behind their kind, حركة «النور», that are not found yet."""
-    taken = {(id(name.layer), at) for name in found for at in range(name.start, name.end)}
     more = []
     for layer in layers:
         text = layer.passage.text
         for quoted in _QUOTED_GROUP.finditer(text):
             before = text[max(0, quoted.start() - 12) : quoted.start()].rpartition(" ")[2]
-            if match_form(before) not in _GROUP_HEADS:
+            if " ".join(_words(before)) not in _GROUP_HEADS:
                 continue
             start, end = quoted.span(1)
-            words = match_form(quoted[1]).split()
-            free = not any((id(layer), at) in taken for at in range(start, end))
+            words = _words(quoted[1])
+            free = not any(n.layer is layer and n.start < end and start < n.end for n in found)
             if free and 1 <= len(words) <= 4:
                 more.append(_Found(layer, start, end, _unlisted("ORG", words, quoted[1])))
     return more
 
 
-def _unlisted(kind: EntityType, words: list[str], name: str) -> Record:
+def _unlisted(kind: EntityType, words: Sequence[str], name: str) -> Record:
     """An entity that is in no table: its id is its type and its name in the match layer."""
     return Record(f"{_SCOPES[kind]}:name/{_key(words)}", kind, name, None, None, None)
 
@@ -529,7 +525,7 @@ def _unlisted(kind: EntityType, words: list[str], name: str) -> Record:
 _SCOPES = {"PER": "per", "LOC": "loc", "ORG": "org", "MISC": "misc"}
 
 
-def _key(words: list[str]) -> str:
+def _key(words: Sequence[str]) -> str:
     """A name's words as they stand in an id: عبد الله as عبدالله, أبي as أبو."""
     joined = "-".join(_FATHER.get(word, word) for word in words)
     return re.sub(r"(?<![^-])عبد-(?=.)", "عبد", joined)
@@ -651,7 +647,7 @@ def _joined(found: list[_Found], added: list[_Found]) -> list[_Found]:
     groups: dict[str, Record] = {}
     same: dict[tuple[str, str], Record] = {}
     for name in sorted([*found, *added], key=lambda name: name.start):
-        words = match_form(name.text).split()
+        words = _words(name.text)
         record = name.record
         same.setdefault((record.type, "".join(words)), record)
         if record.type == "PER" and len(words) > 1:
@@ -678,7 +674,7 @@ def _abbreviates(short: str, long: str) -> bool:
     """Whether `short` can stand for `long`: its words' first letters in order, Latin capitals, or
     the first of its words.
     """
-    words = match_form(long).split()
+    words = _words(long)
     if len(words) < 2:
         return False
     key = match_form(short)

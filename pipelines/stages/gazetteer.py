@@ -7,6 +7,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import compress
 from pathlib import Path
 from typing import Literal, NamedTuple, cast
 
@@ -135,11 +136,11 @@ class Gazetteer:
         """Known names among the words `[first, last)`, in reading order: the longest at each place,
         none overlapping another.
         """
-        known = self._words
         last = len(words) if last is None else last
+        known = map(self._words.__contains__, words[first:last])
         hits: list[Hit] = []
         end = first
-        for at in [at for at in range(first, last) if words[at] in known]:
+        for at in compress(range(first, last), known):
             hit = self._longest(words, at, last) if at >= end else None
             if hit and hit.alias.skip:  # the name behind its head may be part of a longer one
                 inner = at + hit.alias.skip

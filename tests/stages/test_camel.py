@@ -7,6 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 
 from pipelines.stages.camel import Camel, _sentences
@@ -17,7 +18,7 @@ class Words(NamedTuple):
     """A text whose spelling is its match layer."""
 
     words: list[str]
-    gaps: list[int]
+    gaps: np.ndarray
 
     @property
     def spellings(self) -> list[str]:
@@ -26,7 +27,7 @@ class Words(NamedTuple):
 
 def text(words: str) -> Words:
     found = words.split()
-    return Words(found, [STOP, *[NO_GAP] * (len(found) - 1)])
+    return Words(found, np.array([STOP, *[NO_GAP] * (len(found) - 1)]))
 
 
 def test_not_installed(tmp_path):

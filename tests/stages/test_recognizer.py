@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipelines.stages.lexicon import CLUSTER, KIND, codes_of, forms_of, text_of
 from pipelines.stages.recognizer import (
     CLOSE,
     COMMA,
@@ -27,9 +28,9 @@ from pipelines.stages.recognizer import (
     evidence_keys,
     gap_of,
     spans_of,
-    stems,
     viterbi,
 )
+from tools.train_recognizer import WAYS, Lexicon, stems
 
 RECOGNIZER = Recognizer()
 
@@ -38,7 +39,8 @@ def names(text: str) -> list[tuple[str, str]]:
     """The names in words parted by spaces, with their types."""
     words = text.split()
     gaps = [STOP, *[NO_GAP] * (len(words) - 1)]
-    return [(" ".join(words[a:b]), kind) for a, b, kind in RECOGNIZER.spans(words, gaps)]
+    found = RECOGNIZER.spans(words, np.array(gaps))
+    return [(" ".join(words[a:b]), kind) for a, b, kind in found]
 
 
 # --- The file -------------------------------------------------------------------------------------
@@ -86,6 +88,68 @@ def test_stems():
 
 
 @pytest.mark.parametrize(
+    "word", ["وبلبنان", "وللعراق", "للعراق", "فقط", "وفي", "فلان", "كتاب", "و"]
+)
+def test_forms(word):
+    """The compiled loops find the stems that training finds."""
+    plain = forms_of(codes_of(" ".join([word, *stems(word)])))[:, 0]
+    assert [form for form in forms_of(codes_of(word))[0] if form] == plain.tolist()
+
+
+def test_words_are_known_as_in_training():
+    """What compiled loops find of a word by hashes is what its features' names, its kind and its
+    lists say: of words of every list and kind, bare and behind proclitics, and of odd ones.
+    """
+    with np.load(MODEL) as file:
+        stored = dict(file)
+    lexicon = Lexicon.of_model(stored)
+    listed = sorted(lexicon.flags)[::40]
+    words = [*lexicon.frequent, *listed, *("ول" + word for word in listed), *ODD]
+    words = list(dict.fromkeys(words))
+    names = {way: text_of(stored[f"{way}_names"]).split("\n") for way in WAYS}
+    rows = {way: {name: at for at, name in enumerate(names[way])} for way in WAYS}
+    kinds = text_of(stored["kinds"]).split("\n")
+    kind_weights = np.zeros((len(kinds) + 1, len(LABELS)), np.int64)
+    kind_weights[stored["kind_keys"][:, 0]] = stored["kind_weights"]
+
+    recognizer = Recognizer()
+    numbers = recognizer._numbers(words)
+    for word, number in zip(words, numbers, strict=True):
+        features = lexicon.features(word)
+        expected = []
+        for way, counts in WAYS.items():
+            found = [
+                rows[way][name] for name in features if counts.match(name) and name in rows[way]
+            ]
+            expected.append(stored[f"{way}_weights"][found].sum(0))
+        kind = lexicon.kind(word)
+        kind_number = kinds.index(kind) if kind in kinds else len(kinds)
+        expected[0] = expected[0] + kind_weights[kind_number]
+        assert recognizer._rows[number].tolist() == np.concatenate(expected).tolist(), word
+        facts = recognizer._facts[number]
+        assert facts[KIND] == kind_number, word
+        assert facts[CLUSTER] == lexicon.clusters.get(word, (0, 0))[0], word
+        assert recognizer.knows(word) == (word in lexicon.flags), word
+
+
+ODD = (
+    "12",
+    "123456",
+    "bbc",
+    "adidas",
+    "ad",
+    "a",
+    "ي",
+    "ال",
+    "وال",
+    "كلمات",
+    "مدنيون",
+    "𐤀𐤁",
+    "سوريا",
+)
+
+
+@pytest.mark.parametrize(
     ("between", "gap"),
     [
         (" ", NO_GAP),
@@ -128,9 +192,10 @@ def test_search_is_exact(seed, size, spread):
 
 def test_evidence_counts_other_mentions():
     """A word is told what its other mentions are, behind a proclitic too; itself not."""
-    keys = evidence_keys(["انان", "قال", "انان", "لانان"], frozenset(["قال"]))
+    forms = forms_of(codes_of("انان قال انان لانان"))
+    keys = evidence_keys(forms, np.array([1, 0, 1, 1]))
     assert keys[0] == keys[2] == keys[3] != 0 == keys[1]
-    (state, *rest) = evidence(keys, np.array([1, 0, 0, 0]))
+    (state, *rest) = evidence(keys, np.array([1, 0, 0, 0])).T
     assert state[0] != state[2] == state[3] != state[1] == 0
     assert all(column.max() < size for column, size in zip([state, *rest], EVIDENCE, strict=True))
 
@@ -138,7 +203,8 @@ def test_evidence_counts_other_mentions():
 def test_spans_of_labels():
     """A name is a beginning and what continues it; a continuation of nothing begins one."""
     labels = [LABELS.index(x) for x in ("B-PER", "I-PER", "B-PER", "O", "I-LOC", "I-ORG")]
-    assert spans_of(labels) == [(0, 2, 0), (2, 3, 0), (4, 5, 1), (5, 6, 2)]
+    found = spans_of(np.array(labels)).tolist()
+    assert found == [[0, 2, 0], [2, 3, 0], [4, 5, 1], [5, 6, 2]]
 
 
 # --- What it finds --------------------------------------------------------------------------------
@@ -168,12 +234,14 @@ def test_answer_does_not_depend_on_what_was_read_before():
 @pytest.mark.parametrize("words", [[], ["كلمه"], ["the"], ["12"], ["a"] * 5])
 def test_odd_texts(words):
     """No word, one word, and a text without Arabic are read without trouble."""
-    found = RECOGNIZER.spans(words, [STOP, *[NO_GAP] * (len(words) - 1)] if words else [])
+    gaps = [STOP, *[NO_GAP] * (len(words) - 1)] if words else []
+    found = RECOGNIZER.spans(words, np.array(gaps, np.int64))
     assert all(0 <= span.first < span.last <= len(words) for span in found)
 
 
 def test_long_text():
     """200,000 words are one text like any other, many of them new."""
     words = [f"كلمه{at % 50_000}" if at % 7 else "لبنان" for at in range(200_000)]
-    found = RECOGNIZER.spans(words, [STOP if at % 30 == 0 else NO_GAP for at in range(len(words))])
+    gaps = np.where(np.arange(len(words)) % 30 == 0, STOP, NO_GAP)
+    found = RECOGNIZER.spans(words, gaps)
     assert all(a.last <= b.first for a, b in pairwise(found))
