@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
-from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -109,6 +108,7 @@ _BREAK = re.compile(r"[\n،؛:;!؟?()\[\]{}«»\"“”„…]|[.,]\s")
 # But what holds nothing that the match layer knows is an honorific: عبدالله (حفظه الله) بن سعد.
 _ASIDE = re.compile(r"\(([^()]*)\)|\[([^\[\]]*)\]|،([^،]*)،")
 _MARKS = "".join(map(chr, (*range(0x64B, 0x660), 0x670, 0x640)))  # harakat, tatweel
+_MARKED = frozenset(_MARKS)
 _NO_MARKS = str.maketrans("", "", _MARKS)
 _QUOTES = frozenset("\"'«»“”„‘’‹›")
 _ARTICLE_BEFORE = re.compile("[اٱ]ل?$")
@@ -135,27 +135,44 @@ class _Layer:
         self.offsets = offsets
         self.text = text
         self.words = text.split()  # the match layer parts them by one space each
-        self._ends = list(accumulate(map(len, self.words), initial=0))  # spaces not counted
+
+    @cached_property
+    def _bounds(self) -> tuple[Ints, Ints]:
+        """Where each word begins in the match layer, and where its last letter stands."""
+        spaces = (codes_of(self.text) == _SPACE).nonzero()[0]
+        begins, lasts = np.zeros((2, len(self.words)), np.int64)
+        begins[1:] = spaces + 1
+        lasts[:-1] = spaces - 1
+        lasts[-1:] = len(self.text) - 1
+        return begins, lasts
+
+    @cached_property
+    def _spans(self) -> tuple[list[int], list[int]]:
+        """Where each word begins and ends in the display text."""
+        begins, lasts = self._bounds
+        starts, widths = self.offsets.starts, self.offsets.widths
+        ends = starts[lasts] + (1 if widths is None else widths[lasts])
+        return starts[begins].tolist(), ends.tolist()
 
     def span(self, first: int, last: int, clitic: str = "") -> tuple[int, int]:
         """Where the words `[first, last)` without their proclitics stand in the display text, the
         last one's harakat included.
         """
-        start = self._ends[first] + first + len(clitic)
-        start, end = self.offsets.span(start, self._ends[last] + last - 1)
-        marks = _HARAKAT.match(self.passage.text, end)
-        return start, marks.end() if marks else end
+        starts, ends = self._spans
+        start, end = starts[first], ends[last - 1]
+        if clitic:
+            start = self.offsets.starts.item(self._bounds[0].item(first) + len(clitic))
+        text = self.passage.text
+        if text[end : end + 1] in _MARKED and (marks := _HARAKAT.match(text, end)):
+            end = marks.end()
+        return start, end
 
     @cached_property
     def gaps(self) -> Ints:
         """The kind of gap before each word."""
-        if not self.words:
-            return np.zeros(0, np.int64)
-        spaces = (codes_of(self.text) == _SPACE).nonzero()[0]
+        begins, lasts = self._bounds
         starts = self.offsets.starts
-        first = starts[np.append(0, spaces + 1)]
-        last = starts[np.append(spaces - 1, -1)] + 1
-        return gaps_between(codes_of(self.passage.text), first, last)
+        return gaps_between(codes_of(self.passage.text), starts[begins], starts[lasts] + 1)
 
     @property
     def spellings(self) -> list[str]:
@@ -523,12 +540,13 @@ def _unlisted(kind: EntityType, words: Sequence[str], name: str) -> Record:
 
 
 _SCOPES = {"PER": "per", "LOC": "loc", "ORG": "org", "MISC": "misc"}
+_SLAVE = re.compile(r"(?<![^-])عبد-(?=.)")
 
 
 def _key(words: Sequence[str]) -> str:
     """A name's words as they stand in an id: عبد الله as عبدالله, أبي as أبو."""
-    joined = "-".join(_FATHER.get(word, word) for word in words)
-    return re.sub(r"(?<![^-])عبد-(?=.)", "عبد", joined)
+    joined = "-".join([_FATHER.get(word, word) for word in words])
+    return _SLAVE.sub("عبد", joined) if "عبد-" in joined else joined
 
 
 def _with_spans(
@@ -588,7 +606,7 @@ def _of_span(layer: _Layer, span: Span, backend: Backend) -> _Found | None:
     heads = _OUTSIDE_HEADS.get(kind, frozenset())
     while last - first > 1 and _is_outside(words[first], words[first + 1], kind, heads):
         first += 1
-    if kind == "PER":  # "Yasin and the …": what goes on so is no name of a person
+    if kind == "PER" and last - first > 1:  # "Yasin and the …": what goes on so is no person's name
         others = (at for at in range(first + 1, last) if words[at].startswith("وال"))
         last = next(others, last)
     clitic = _proclitic(words[first], backend)
@@ -597,9 +615,9 @@ def _of_span(layer: _Layer, span: Span, backend: Backend) -> _Found | None:
         name[0] = f"ا{name[0]}"
     if last - first > _LONGEST_NAME or name[0] in _SON_OF:
         return None
-    if all(word in _NO_NAMES for word in name):
+    if _NO_NAMES.issuperset(name):
         return None
-    if not any(letter.isalpha() for letter in name[0]) or len("".join(name)) < 2:
+    if not (name[0].isalpha() or any(map(str.isalpha, name[0]))) or len("".join(name)) < 2:
         return None
     before = words[first - 1] if first else ""
     if before in _FACILITIES and kind != "MISC" and not clitic and layer.gaps[first] == NO_GAP:

@@ -15,7 +15,8 @@ from pipelines.stages.compiled import compiled
 
 Ints = NDArray[np.int64]
 Codes = NDArray[np.uint32]
-Steps = NDArray[np.int16]
+Weights = NDArray[np.int8]
+Steps = NDArray[np.int16]  # sums of weights
 
 # What is known of a word besides the weights of its features: the numbers of its kind, of its
 # cluster and of itself in pairs; whether its other mentions tell what it is; its forms.
@@ -194,7 +195,7 @@ class Lexicon(NamedTuple):
     """
 
     features: Table
-    weights: NDArray[np.int8]  # by a feature's number; the last row has none
+    weights: Weights  # by a feature's number; the last row has none
     words: Table
     sets: Ints  # by a word's number: the lists that it is in
     clusters: Ints  # by a word's number: two clusters, coarse and fine, or 0
@@ -206,12 +207,12 @@ class Lexicon(NamedTuple):
     frequent: Table
     kinds: Table
     latin_kind: int
-    kind_weights: Steps
+    kind_weights: Weights
     pairs: Table
     counts: Ints  # of kinds and pairs: the numbers of what is not among them
 
 
-def lexicon_of(stored: Mapping[str, Any], kind_weights: Steps) -> tuple[Lexicon, Steps]:
+def lexicon_of(stored: Mapping[str, Any], kind_weights: Weights) -> tuple[Lexicon, Steps]:
     """The lexicon in the model's file, and the weights of the empty word."""
     # A feature that counts for some of the places has no weights for the others.
     ways = ("own", "near", "far")
@@ -286,10 +287,10 @@ def _codes(stored: NDArray[np.uint8]) -> Codes:
 
 
 @compiled
-def is_listed(lexicon: Lexicon, codes: Codes) -> Any:
-    """Whether a word is in any list."""
-    number = number_of(lexicon.words, _hash(codes, 0, len(codes)))
-    return number >= 0 and lexicon.sets[number] > 0
+def is_listed(words: Table, sets: Ints, codes: Codes) -> Any:
+    """Whether a word is in any list, by the lexicon's `words` and `sets`."""
+    number = number_of(words, _hash(codes, 0, len(codes)))
+    return number >= 0 and sets[number] > 0
 
 
 @compiled
@@ -420,12 +421,12 @@ def _kind_by_form(codes: Codes, start: int, end: int) -> Any:
 
 
 @compiled
-def _add_named(features: Table, weights: NDArray[np.int8], name: int, row: Steps) -> None:
+def _add_named(features: Table, weights: Weights, name: int, row: Steps) -> None:
     _add(weights, number_of(features, name), row)
 
 
 @compiled
-def _add(weights: NDArray[np.int8], number: int, row: Steps) -> None:
+def _add(weights: Weights, number: int, row: Steps) -> None:
     """Adds the weights of a feature; -1, which has none, is the last row."""
     for column in range(len(row)):
         row[column] += weights[number, column]

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.offsets import Positions
 from pipelines.records import EntityType
 from pipelines.stages.compiled import compiled
 from pipelines.stages.lexicon import (
@@ -29,6 +30,7 @@ from pipelines.stages.lexicon import (
     Phrases,
     Steps,
     Table,
+    Weights,
     codes_of,
     is_listed,
     lexicon_of,
@@ -116,7 +118,7 @@ def gap_of(between: str) -> int:
 
 
 @compiled
-def gaps_between(codes: Codes, starts: Ints, ends: Ints) -> Ints:
+def gaps_between(codes: Codes, starts: Positions, ends: Positions) -> Ints:
     """The kind of gap before each of the words `[start, end)` of a text; before the first one a
     line ends.
     """
@@ -179,6 +181,8 @@ def viterbi(scores: Scores, transitions: Scores) -> Ints:
 
 
 _SIZE = len(LABELS)
+_GAP_KINDS = OTHER + 1
+_PHRASE_PLACES = 3 * len(CLASSES) + 1  # what `phrase_places` gives
 
 
 # --- What one mention says of another -----------------------------------------------------------
@@ -194,6 +198,7 @@ EVIDENCE = (
     len(LABELS) ** 2,
     len(LABELS) ** 2,
 )
+_EVIDENCE_STARTS = np.cumsum((0, *EVIDENCE[:-1]))
 
 
 @compiled
@@ -293,7 +298,7 @@ class _Model(NamedTuple):
     step: float
     bias: Scores
     transitions: Scores
-    evidence: tuple[Scores, ...]
+    evidence: Scores
     evidence_scale: np.float32
     evidence_transitions: Scores
     phrases: Phrases
@@ -302,15 +307,15 @@ class _Model(NamedTuple):
     words: int
     at_gaps: Steps
     at_phrases: Steps
-    around_clusters: Steps
-    around_kinds: Steps
-    at_kind_gaps: Steps
-    of_clusters: Steps
-    of_kinds: Steps
+    around_clusters: Weights
+    around_kinds: Weights
+    at_kind_gaps: Weights
+    of_clusters: Weights
+    of_kinds: Weights
     word_keys: Ints
-    of_words: Steps
+    of_words: Weights
     kind_keys: Ints
-    of_three_kinds: Steps
+    of_three_kinds: Weights
 
 
 class Recognizer:
@@ -342,13 +347,12 @@ class Recognizer:
         kinds = stored["kinds"].tolist().count(0x0A) + 2  # and one that is not known
         known = stored["words"].tolist().count(0x0A) + 2
 
-        def table(name: str, *shape: int) -> Steps:
+        def table(name: str, *shape: int) -> Weights:
             """A template's weights as an array by what it looks at."""
-            full = np.zeros((*shape, _SIZE), np.int16)
+            full = np.zeros((*shape, _SIZE), np.int8)
             full[tuple(stored[f"{name}_keys"].T)] = stored[f"{name}_weights"]
             return full
 
-        gaps, phrase = OTHER + 1, 3 * len(CLASSES) + 1
         clustered = int(stored["lexicon_clusters"][:, 0].max(initial=0)) + 1
         self._lexicon, self._empty = lexicon_of(stored, table("kind", kinds))
         word_keys, of_words = _sparse(stored, ("word-next", "word-before"), known)
@@ -357,28 +361,28 @@ class Recognizer:
             float(stored["step"]),
             stored["bias"],
             stored["transitions"],
-            tuple(stored[f"evidence{at}"] for at in range(len(EVIDENCE))),
+            np.concatenate([stored[f"evidence{at}"] for at in range(len(EVIDENCE))]),
             np.float32(stored["evidence_scale"]),
             stored["evidence_transitions"],
             phrases_of(text_of(stored["phrases"]), stored["phrase_kinds"]),
             clustered,
             kinds,
             known,
-            (
-                table("gap-before", gaps)[:, None, None, None]
-                + table("gap", gaps)[None, :, None, None]
-                + table("gap-next", gaps)[None, None, :, None]
-                + table("gap-both", gaps, gaps)[None, :, :, None]
-                + table("gap-after", gaps)[None, None, None, :]
-            ).reshape(-1, _SIZE),
-            (
-                table("phrase-before", phrase)[:, None, None]
-                + table("phrase", phrase)[None, :, None]
-                + table("phrase-next", phrase)[None, None, :]
-            ).reshape(-1, _SIZE),
+            _summed(
+                table("gap-before", _GAP_KINDS)[:, None, None, None],
+                table("gap", _GAP_KINDS)[None, :, None, None],
+                table("gap-next", _GAP_KINDS)[None, None, :, None],
+                table("gap-both", _GAP_KINDS, _GAP_KINDS)[None, :, :, None],
+                table("gap-after", _GAP_KINDS)[None, None, None, :],
+            ),
+            _summed(
+                table("phrase-before", _PHRASE_PLACES)[:, None, None],
+                table("phrase", _PHRASE_PLACES)[None, :, None],
+                table("phrase-next", _PHRASE_PLACES)[None, None, :],
+            ),
             table("cluster-around", clustered, clustered).reshape(-1, _SIZE),
             table("kind-around", kinds, kinds).reshape(-1, _SIZE),
-            table("kind-gaps", gaps, kinds, gaps).reshape(-1, _SIZE),
+            table("kind-gaps", _GAP_KINDS, kinds, _GAP_KINDS).reshape(-1, _SIZE),
             _beside(
                 table("cluster-next", clustered, clustered),
                 table("cluster-before", clustered, clustered),
@@ -393,7 +397,7 @@ class Recognizer:
 
     def knows(self, word: str) -> bool:
         """Whether a word (match layer) is in a list of names."""
-        return bool(is_listed(self._lexicon, codes_of(word)))
+        return bool(is_listed(self._lexicon.words, self._lexicon.sets, codes_of(word)))
 
     def find(self, texts: Sequence[Text]) -> list[list[Span]]:
         """The names in each text of an article, in reading order; none overlaps another. What is
@@ -472,10 +476,11 @@ def _names(model: _Model, rows: Steps, facts: Ints, ids: Ints, gaps: Ints) -> In
         columns = evidence(key_at, labels)
         for at in range(size):
             for label in range(_SIZE):
-                score = scores[at, label] * model.evidence_scale
-                for column in range(len(EVIDENCE)):
-                    score += model.evidence[column][columns[at, column], label]
-                scores[at, label] = score
+                scores[at, label] *= model.evidence_scale
+            for column in range(len(EVIDENCE)):
+                row = _EVIDENCE_STARTS[column] + columns[at, column]
+                for label in range(_SIZE):
+                    scores[at, label] += model.evidence[row, label]
         labels = viterbi(scores, model.evidence_transitions)
     return spans_of(labels[places])
 
@@ -494,50 +499,53 @@ def _scores(
         triples[at] = place_of(model.kind_keys, key)
     scores = np.full((len(ids), _SIZE), -_NEVER)
     scores[:, OUTSIDE] = 0
-    steps = np.empty(_SIZE, np.int32)
     for at in places:
-        steps[:] = 0
-        _add(steps, rows, ids[at], 0)
-        _add(steps, rows, ids[at - 1], 1)
-        _add(steps, rows, ids[at + 1], 2)
-        _add(steps, rows, ids[at - 2], 3)
-        _add(steps, rows, ids[at + 2], 4)
-        row = ((gaps[at - 1] * 9 + gaps[at]) * 9 + gaps[at + 1]) * 9 + gaps[at + 2]
-        _add(steps, model.at_gaps, row, 0)
-        row = (phrases[at - 1] * _PLACES + phrases[at]) * _PLACES + phrases[at + 1]
-        _add(steps, model.at_phrases, row, 0)
         before, here, after = clusters[at - 1], clusters[at], clusters[at + 1]
-        _add(steps, model.around_clusters, before * model.clusters + after, 0)
-        _add(steps, model.of_clusters, here * model.clusters + after, 0)
-        _add(steps, model.of_clusters, before * model.clusters + here, 1)
+        clusters_around = before * model.clusters + after
+        clusters_before = before * model.clusters + here
+        clusters_after = here * model.clusters + after
         before, here, after = kinds[at - 1], kinds[at], kinds[at + 1]
-        _add(steps, model.around_kinds, before * model.kinds + after, 0)
-        _add(steps, model.of_kinds, here * model.kinds + after, 0)
-        _add(steps, model.of_kinds, before * model.kinds + here, 1)
-        row = (gaps[at] * model.kinds + here) * 9 + gaps[at + 1]
-        _add(steps, model.at_kind_gaps, row, 0)
-        _add(steps, model.of_words, pairs[at], 0)
-        _add(steps, model.of_words, pairs[at - 1], 1)
-        _add(steps, model.of_three_kinds, triples[at], 0)
-        _add(steps, model.of_three_kinds, triples[at - 1], 1)
-        _add(steps, model.of_three_kinds, triples[at - 2], 2)
-        for label in range(_SIZE):
-            scores[at, label] = steps[label] * model.step
+        kinds_around = before * model.kinds + after
+        kinds_before = before * model.kinds + here
+        kinds_after = here * model.kinds + after
+        before, here, after = gaps[at - 1], gaps[at], gaps[at + 1]
+        kind_gaps = (here * model.kinds + kinds[at]) * _GAP_KINDS + after
+        gap = ((before * _GAP_KINDS + here) * _GAP_KINDS + after) * _GAP_KINDS + gaps[at + 2]
+        before, here, after = phrases[at - 1], phrases[at], phrases[at + 1]
+        phrase = (before * _PHRASE_PLACES + here) * _PHRASE_PLACES + after
+        pair_before, pair_after = pairs[at - 1], pairs[at]
+        triple_before, triple_here, triple_after = triples[at - 2], triples[at - 1], triples[at]
+        two_before, word_before, word = ids[at - 2], ids[at - 1], ids[at]
+        word_after, two_after = ids[at + 1], ids[at + 2]
+        for label in range(_SIZE):  # one sum, which the processor need not put down between
+            steps = (
+                rows[word, label]
+                + rows[word_before, label + _SIZE]
+                + rows[word_after, label + 2 * _SIZE]
+                + rows[two_before, label + 3 * _SIZE]
+                + rows[two_after, label + 4 * _SIZE]
+                + model.at_gaps[gap, label]
+                + model.at_phrases[phrase, label]
+                + model.around_clusters[clusters_around, label]
+                + model.of_clusters[clusters_after, label]
+                + model.of_clusters[clusters_before, label + _SIZE]
+                + model.around_kinds[kinds_around, label]
+                + model.of_kinds[kinds_after, label]
+                + model.of_kinds[kinds_before, label + _SIZE]
+                + model.at_kind_gaps[kind_gaps, label]
+                + model.of_words[pair_after, label]
+                + model.of_words[pair_before, label + _SIZE]
+                + model.of_three_kinds[triple_after, label]
+                + model.of_three_kinds[triple_here, label + _SIZE]
+                + model.of_three_kinds[triple_before, label + 2 * _SIZE]
+            )
+            scores[at, label] = steps * model.step
     forbid_gaps(scores, gaps)
     scores += model.bias
     return scores
 
 
-@compiled
-def _add(steps: NDArray[np.int32], table: Steps, row: int, part: int) -> None:
-    for label in range(_SIZE):
-        steps[label] += table[row, part * _SIZE + label]
-
-
-_PLACES = 3 * len(CLASSES) + 1  # what `phrase_places` gives
-
-
-def _sparse(stored: dict[str, Any], names: tuple[str, ...], base: int) -> tuple[Ints, Steps]:
+def _sparse(stored: dict[str, Any], names: tuple[str, ...], base: int) -> tuple[Ints, Weights]:
     """Weights by several numbers, few of whose combinations have any: their keys' table for
     `_place`, and the weights at the keys' places, 0 elsewhere.
     """
@@ -550,14 +558,22 @@ def _sparse(stored: dict[str, Any], names: tuple[str, ...], base: int) -> tuple[
     table = np.full(1 << (2 * len(every)).bit_length(), -1, np.int64)
     for key in every.tolist():
         table[place_of(table, key)] = key
-    weights = np.zeros((len(table), _SIZE * len(names)), np.int16)
+    weights = np.zeros((len(table), _SIZE * len(names)), np.int8)
     for part, (name, key) in enumerate(zip(names, keys, strict=True)):
         rows = [place_of(table, each) for each in key.tolist()]
         weights[rows, part * _SIZE : (part + 1) * _SIZE] = stored[f"{name}_weights"]
     return table, weights
 
 
-def _beside(left: Steps, right: Steps) -> Steps:
+def _summed(*tables: Weights) -> Steps:
+    """The sums of tables by what all of them look at together."""
+    total = tables[0].astype(np.int16)
+    for table in tables[1:]:
+        total = total + table
+    return total.reshape(-1, _SIZE)
+
+
+def _beside(left: Weights, right: Weights) -> Weights:
     """What two numbers beside each other say of the left and of the right place."""
-    joined: Steps = np.concatenate([left, right], axis=2).reshape(-1, 2 * _SIZE)
+    joined: Weights = np.concatenate([left, right], axis=2).reshape(-1, 2 * _SIZE)
     return joined
