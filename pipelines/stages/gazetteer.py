@@ -25,6 +25,8 @@ Trust = Literal["", "~", "@", "?", "!"]
 
 _MARKS: tuple[Trust, ...] = ("~", "@", "?", "!")
 _NOBODY = "-"
+_COORDINATES = ("latitude", "longitude")
+_COLUMNS = ("id", "type", "name", "aliases", "country", *_COORDINATES)
 _SEPARATOR = " zz "  # between names in one call of match_text: a word that it leaves alone
 
 
@@ -167,7 +169,8 @@ def read_aliases(paths: Iterable[Path]) -> list[Alias]:
     give aliases. Two entities may share an alias; the tables' order says which is better known.
     What has the id `-` is no name though it holds one (الروح القدس): an alias that nobody bears.
 
-    Raises ValueError for a row that does not hold what the header promises.
+    Raises ValueError, which says where, for a header without a column that is needed and for
+    a row that does not hold what the header promises.
     """
     records: dict[str, Record] = {}
     names: list[tuple[_Written, str]] = []
@@ -180,7 +183,9 @@ def read_aliases(paths: Iterable[Path]) -> list[Alias]:
 
     found: dict[tuple[str, ...], Alias] = {}
     # One call for all names: the match layer costs more for each call than for each letter.
-    keys = match_form(_SEPARATOR.join(alias.spelling for alias, _ in names)).split(_SEPARATOR)
+    text = match_form(_SEPARATOR.join(alias.spelling for alias, _ in names))
+    # Two spaces: of an alias that leaves nothing, the separators beside it would share theirs.
+    keys = f" {text} ".replace(" ", "  ").split(_SEPARATOR)
     for key, (written, entity_id) in zip(keys, names, strict=True):
         words = tuple(key.split())
         if not words:
@@ -218,20 +223,26 @@ def _add(
 def _rows(path: Path) -> Iterator[dict[str, str]]:
     with path.open(encoding="utf-8", newline="") as file:
         lines = (line for line in file if not line.startswith("#"))
-        yield from csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE, restval="")
+        rows = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE, restval="")
+        if missing := [name for name in _COLUMNS if name not in (rows.fieldnames or ())]:
+            raise ValueError(f"{path.name} has no column {missing[0]!r}")
+        for row in rows:
+            if None in row:
+                raise ValueError(f"{path.name}: {row['id']} has more fields than the header")
+            yield row
 
 
 def _record(row: dict[str, str], path: Path) -> Record:
     if row["type"] not in ("PER", "LOC", "ORG", "MISC"):
         raise ValueError(f"{path.name}: {row['id']} has the type {row['type']!r}")
-    return Record(
-        row["id"],
-        cast(EntityType, row["type"]),
-        row["name"],
-        row["country"] or None,
-        float(row["latitude"]) if row["latitude"] else None,
-        float(row["longitude"]) if row["longitude"] else None,
-    )
+    try:
+        latitude, longitude = (float(row[of]) if row[of] else None for of in _COORDINATES)
+    except ValueError as error:
+        raise ValueError(
+            f"{path.name}: {row['id']} has coordinates that are none: {error}"
+        ) from error
+    kind, country = cast(EntityType, row["type"]), row["country"] or None
+    return Record(row["id"], kind, row["name"], country, latitude, longitude)
 
 
 def _parse_alias(written: str) -> Iterator[_Written]:

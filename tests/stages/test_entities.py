@@ -315,6 +315,28 @@ def test_tables_are_sound():
     assert all(len(alias.words) > 1 or len(alias.words[0]) > 2 for alias in aliases)
 
 
+HEADER = "id\ttype\tname\taliases\tcountry\tlatitude\tlongitude"
+
+
+@pytest.mark.parametrize(
+    ("lines", "error"),
+    [
+        ("", "broken.tsv has no column 'id'"),
+        ("id\ttype\tname\tcountry\nloc:x\tLOC\tقرية\tSY", "broken.tsv has no column 'aliases'"),
+        (f"{HEADER}\nloc:x\tTOWN\tقرية", "broken.tsv: loc:x has the type 'TOWN'"),
+        (f"{HEADER}\nloc:x\tLOC\tقرية\t\tSY\t36,1\t37", "broken.tsv: loc:x .*'36,1'"),
+        (f"{HEADER}\nloc:x\tLOC\tقرية\t\tSY\t36\t37\t38", "broken.tsv: loc:x has more fields"),
+        (f"{HEADER}\nloc:x\tLOC\tقرية\tقرية | ،", "'،' of loc:x leaves nothing"),
+    ],
+)
+def test_broken_table(tmp_path, lines, error):
+    """A table that is not as its header says is refused by name, with the row and what is wrong."""
+    path = tmp_path / "broken.tsv"
+    path.write_text(f"# a comment\n{lines}\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=error):
+        read_aliases([path])
+
+
 # --- Names that a backend finds -------------------------------------------------------------------
 
 RECOGNIZER = Recognizer()
