@@ -27,7 +27,7 @@ from pipelines.stages.gazetteer import (
     with_proclitics,
 )
 from pipelines.stages.lexicon import Ints, codes_of
-from pipelines.stages.recognizer import NO_GAP, Backend, Span, gaps_between
+from pipelines.stages.recognizer import NO_GAP, Backend, Span, word_places
 
 GAZETTEER_VERSION = "gazetteer/2"
 
@@ -112,7 +112,7 @@ _MARKED = frozenset(_MARKS)
 _NO_MARKS = str.maketrans("", "", _MARKS)
 _QUOTES = frozenset("\"'«»“”„‘’‹›")
 _ARTICLE_BEFORE = re.compile("[اٱ]ل?$")
-_SPACE = 0x20
+_NO_WIDTHS = np.zeros(0, np.uint8)
 _TANWIN = "\u064b"
 _HARAKAT = re.compile("(?:\u0640*[\u064b-\u065f\u0670])*")  # tatweel only under one
 # A short form in quotes or brackets right behind the name, or the name in brackets behind it.
@@ -137,22 +137,25 @@ class _Layer:
         self.words = text.split()  # the match layer parts them by one space each
 
     @cached_property
-    def _bounds(self) -> tuple[Ints, Ints]:
-        """Where each word begins in the match layer, and where its last letter stands."""
-        spaces = (codes_of(self.text) == _SPACE).nonzero()[0]
-        begins, lasts = np.zeros((2, len(self.words)), np.int64)
-        begins[1:] = spaces + 1
-        lasts[:-1] = spaces - 1
-        lasts[-1:] = len(self.text) - 1
-        return begins, lasts
+    def _places(self) -> Ints:
+        """What `word_places` says of the words."""
+        if not self.words:
+            return np.zeros((0, 4), np.int64)
+        starts, widths = self.offsets.starts, self.offsets.widths
+        display = codes_of(self.passage.text)
+        return word_places(
+            codes_of(self.text), starts, _NO_WIDTHS if widths is None else widths, display
+        )
 
     @cached_property
     def _spans(self) -> tuple[list[int], list[int]]:
         """Where each word begins and ends in the display text."""
-        begins, lasts = self._bounds
-        starts, widths = self.offsets.starts, self.offsets.widths
-        ends = starts[lasts] + (1 if widths is None else widths[lasts])
-        return starts[begins].tolist(), ends.tolist()
+        return self._places[:, 1].tolist(), self._places[:, 2].tolist()
+
+    @property
+    def gaps(self) -> Ints:
+        """The kind of gap before each word."""
+        return self._places[:, 3]
 
     def span(self, first: int, last: int, clitic: str = "") -> tuple[int, int]:
         """Where the words `[first, last)` without their proclitics stand in the display text, the
@@ -161,18 +164,11 @@ class _Layer:
         starts, ends = self._spans
         start, end = starts[first], ends[last - 1]
         if clitic:
-            start = self.offsets.starts.item(self._bounds[0].item(first) + len(clitic))
+            start = self.offsets.starts.item(self._places.item(first, 0) + len(clitic))
         text = self.passage.text
         if text[end : end + 1] in _MARKED and (marks := _HARAKAT.match(text, end)):
             end = marks.end()
         return start, end
-
-    @cached_property
-    def gaps(self) -> Ints:
-        """The kind of gap before each word."""
-        begins, lasts = self._bounds
-        starts = self.offsets.starts
-        return gaps_between(codes_of(self.passage.text), starts[begins], starts[lasts] + 1)
 
     @property
     def spellings(self) -> list[str]:

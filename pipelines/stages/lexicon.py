@@ -17,6 +17,7 @@ Ints = NDArray[np.int64]
 Codes = NDArray[np.uint32]
 Weights = NDArray[np.int8]
 Steps = NDArray[np.int16]  # sums of weights
+Table = NDArray[np.int64]  # rows of a key and its number, with open addressing; -1 where it is free
 
 # What is known of a word besides the weights of its features: the numbers of its kind, of its
 # cluster and of itself in pairs; whether its other mentions tell what it is; its forms.
@@ -52,13 +53,6 @@ _LINE, _SPACE = 0x0A, 0x20
 _ALEF, _LAM, _WAW, _FEH, _BEH, _KAF = map(ord, "الوفبك")
 _YEH, _HEH, _NOON, _TEH = map(ord, "يهنت")
 _W, _P, _Q, _D, _N, _T, _S, _A, _L, _DASH, _HASH, _ZERO = map(ord, "wpqdntsal-#0")
-
-
-class Table(NamedTuple):
-    """Numbers by key, with open addressing; a key of -1 is a free place."""
-
-    keys: Ints
-    numbers: Ints
 
 
 def codes_of(text: str) -> Codes:
@@ -113,33 +107,38 @@ def hashes_of(codes: Codes, between: int) -> Ints:
 
 
 @compiled
-def place_of(keys: Ints, key: int) -> Any:
-    """Where in a table's keys this one is, or the free place that it would take."""
+def place_of(table: Table, key: int) -> Any:
+    """The row of a key in a table, or the free one that it would take."""
     mixed = (np.uint64(key) * _SPREAD) >> _HALF
-    place = np.int64(mixed) & (len(keys) - 1)
-    while keys[place] != -1 and keys[place] != key:
-        place = (place + 1) & (len(keys) - 1)
+    place = np.int64(mixed) & (len(table) - 1)
+    while table[place, 0] != -1 and table[place, 0] != key:
+        place = (place + 1) & (len(table) - 1)
     return place
 
 
 @compiled
 def number_of(table: Table, key: int) -> Any:
     """The number of a key, -1 for one that is not in the table."""
-    place = place_of(table.keys, key)
-    return table.numbers[place] if table.keys[place] == key else -1
+    return table[place_of(table, key), 1]
+
+
+@compiled
+def free_table(count: int) -> Table:
+    """A table with room for so many keys."""
+    size = 2
+    while size < 2 * count:
+        size *= 2
+    return np.full((size, 2), -1, np.int64)
 
 
 @compiled
 def table_of(keys: Ints) -> Table:
     """The numbers of keys: where each stands first."""
-    size = 2
-    while size < 2 * len(keys):
-        size *= 2
-    table = Table(np.full(size, -1, np.int64), np.zeros(size, np.int64))
+    table = free_table(len(keys))
     for number, key in enumerate(keys):
-        place = place_of(table.keys, key)
-        if table.keys[place] == -1:
-            table.keys[place], table.numbers[place] = key, number
+        place = place_of(table, key)
+        if table[place, 0] == -1:
+            table[place, 0], table[place, 1] = key, number
     return table
 
 
@@ -236,7 +235,7 @@ def lexicon_of(stored: Mapping[str, Any], kind_weights: Weights) -> tuple[Lexico
     weights[pad, -parts[-1].shape[1] :] = 0  # so begins the word "ad…" as well
 
     kinds = table_of(hashes_of(_codes(stored["kinds"]), _LINE))
-    unknown = int(kinds.numbers.max()) + 1
+    unknown = int(kinds[:, 1].max()) + 1
 
     def kind(name: str) -> int:
         codes = codes_of(name)
@@ -272,7 +271,7 @@ def lexicon_of(stored: Mapping[str, Any], kind_weights: Weights) -> tuple[Lexico
         kind("#latin"),
         kind_weights,
         pairs,
-        np.array([unknown, int(pairs.numbers.max()) + 1]),
+        np.array([unknown, int(pairs[:, 1].max()) + 1]),
     )
     return lexicon, empty
 
@@ -305,12 +304,12 @@ def met(
     for word in range(len(numbers)):
         start, end = bounds[word] + 1, bounds[word + 1]
         own = _hash(codes, start, end)
-        place = place_of(known.keys, own)
-        if known.keys[place] == -1:
-            known.keys[place], known.numbers[place] = own, count
+        place = place_of(known, own)
+        if known[place, 0] == -1:
+            known[place, 0], known[place, 1] = own, count
             _describe(lexicon, codes, start, end, rows[count], facts[count])
             count += 1
-        numbers[word] = known.numbers[place]
+        numbers[word] = known[place, 1]
     return numbers, count
 
 

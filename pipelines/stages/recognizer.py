@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.offsets import Positions
+from pipelines.offsets import Positions, Widths
 from pipelines.records import EntityType
 from pipelines.stages.compiled import compiled
 from pipelines.stages.lexicon import (
@@ -32,12 +32,15 @@ from pipelines.stages.lexicon import (
     Table,
     Weights,
     codes_of,
+    free_table,
     is_listed,
     lexicon_of,
     met,
+    number_of,
     phrase_places,
     phrases_of,
     place_of,
+    table_of,
     text_of,
 )
 
@@ -48,9 +51,12 @@ VERSION = "ar-names/1"
 CLASSES: tuple[EntityType, ...] = ("PER", "LOC", "ORG", "MISC")
 LABELS = ("O", *(f"{place}-{kind}" for kind in CLASSES for place in "BI"))
 OUTSIDE = 0
+_SIZE = len(LABELS)
+_PHRASE_PLACES = 3 * len(CLASSES) + 1  # what `phrase_places` gives
 
 # What stands between two words, by the first of these that does.
 NO_GAP, COMMA, STOP, COLON, DASH, QUOTE, OPEN, CLOSE, OTHER = range(9)
+_GAP_KINDS = OTHER + 1
 _GAPS = (
     (OPEN, "([{"),
     (QUOTE, "\"'«»“”„‘’‹›"),
@@ -68,6 +74,7 @@ _WEIGHTS[[code for code in range(len(_WEIGHTS)) if chr(code).isspace()]] = _NO_W
 _WEIGHTS[[*range(0x64B, 0x660), 0x670, 0x640]] = _NO_WEIGHT
 for _weight, (_, _marks) in enumerate(_GAPS):
     _WEIGHTS[[ord(mark) for mark in _marks]] = _weight
+_SPACE = 0x20
 _GAP_OF_WEIGHT = np.array([*(gap for gap, _ in _GAPS), OTHER, NO_GAP])
 # No name goes on behind these: 26 of 4,204 do in the training data, mostly dotted initials.
 _ENDS_NAME = (COMMA, STOP, COLON, QUOTE, OPEN, CLOSE)
@@ -118,27 +125,37 @@ def gap_of(between: str) -> int:
 
 
 @compiled
-def gaps_between(codes: Codes, starts: Positions, ends: Positions) -> Ints:
-    """The kind of gap before each of the words `[start, end)` of a text; before the first one a
-    line ends.
+def word_places(match: Codes, starts: Positions, widths: Widths, display: Codes) -> Ints:
+    """For each word of the match layer where it begins, where it begins and ends in the display
+    text, and the kind of gap before it; before the first one a line ends. `starts` and `widths` are
+    those of the offset map from the one to the other; no `widths` means that all are 1.
     """
-    gaps = np.empty(len(starts), np.int64)
-    last, weight = 0, _WEIGHTS[0x0A]
-    for at in range(len(starts)):
-        gaps[at] = _gap(codes, last, starts[at], weight)
-        last, weight = ends[at], _NO_WEIGHT
-    return gaps
+    count = 1
+    for code in match:
+        if code == _SPACE:
+            count += 1
+    found = np.empty((count, 4), np.int64)
+    word, begin, before, weight = 0, 0, 0, _WEIGHTS[0x0A]
+    for at in range(len(match) + 1):
+        if at == len(match) or match[at] == _SPACE:
+            last = starts[at - 1]
+            found[word, 0], found[word, 1] = begin, starts[begin]
+            found[word, 2] = last + (widths[at - 1] if len(widths) else 1)
+            found[word, 3] = _gap(display, before, starts[begin], weight)
+            word, begin, before, weight = word + 1, at + 1, last + 1, _NO_WEIGHT
+    return found
 
 
 @compiled
 def _gap(codes: Codes, start: int, end: int, weight: int) -> Any:
+    """The kind of gap of the weightiest mark in `codes[start:end]`, or of `weight`."""
     for at in range(start, end):
         code = codes[at]
         weight = min(weight, _WEIGHTS[code] if code < len(_WEIGHTS) else _OTHER_WEIGHT)
     return _GAP_OF_WEIGHT[weight]
 
 
-# --- The search ------------------------------------------------------------------------------
+# --- The search ---------------------------------------------------------------------------------
 
 
 @compiled
@@ -180,11 +197,6 @@ def viterbi(scores: Scores, transitions: Scores) -> Ints:
     return labels
 
 
-_SIZE = len(LABELS)
-_GAP_KINDS = OTHER + 1
-_PHRASE_PLACES = 3 * len(CLASSES) + 1  # what `phrase_places` gives
-
-
 # --- What one mention says of another -----------------------------------------------------------
 
 # How many values each of `evidence`'s columns has.
@@ -206,14 +218,11 @@ def evidence_keys(forms: Ints, telling: Ints) -> Ints:
     """A number for each word that is the same for all forms of a word in the text, with and
     without proclitics; 0 for words that say nothing.
     """
-    size = 2
-    while size < 2 * len(forms):
-        size *= 2
-    present = np.full(size, -1, np.int64)
+    present = free_table(len(forms))
     places = np.empty(len(forms), np.int64)
     for at in range(len(forms)):
         places[at] = place = place_of(present, forms[at, 0])
-        present[place] = forms[at, 0]
+        present[place, 0] = forms[at, 0]
     keys = np.zeros(len(forms), np.int64)
     for at in range(len(forms)):
         if telling[at]:
@@ -221,7 +230,7 @@ def evidence_keys(forms: Ints, telling: Ints) -> Ints:
             for stem in forms[at, :0:-1]:  # the shortest first
                 if stem:
                     place = place_of(present, stem)
-                    if present[place] == stem:
+                    if present[place, 0] == stem:
                         keys[at] = place + 1
                         break
     return keys
@@ -276,7 +285,7 @@ def spans_of(labels: Ints) -> Ints:
     size, previous = 0, OUTSIDE
     for at, label in enumerate(labels):
         if label:
-            if label % 2 == 0 and (previous in (label, label - 1)):
+            if label % 2 == 0 and previous in (label, label - 1):
                 found[size - 1, 1] = at + 1
             else:
                 found[size, 0], found[size, 1], found[size, 2] = at, at + 1, (label - 1) // 2
@@ -312,9 +321,9 @@ class _Model(NamedTuple):
     at_kind_gaps: Weights
     of_clusters: Weights
     of_kinds: Weights
-    word_keys: Ints
+    pairs: Table
     of_words: Weights
-    kind_keys: Ints
+    three_kinds: Table
     of_three_kinds: Weights
 
 
@@ -344,6 +353,7 @@ class Recognizer:
             raise ModelError(f"{path} is no model of Khabar's: {error}") from error
 
     def _load(self, stored: dict[str, Any]) -> None:
+        """Lay out what the file holds as tables, and begin without words."""
         kinds = stored["kinds"].tolist().count(0x0A) + 2  # and one that is not known
         known = stored["words"].tolist().count(0x0A) + 2
 
@@ -355,8 +365,10 @@ class Recognizer:
 
         clustered = int(stored["lexicon_clusters"][:, 0].max(initial=0)) + 1
         self._lexicon, self._empty = lexicon_of(stored, table("kind", kinds))
-        word_keys, of_words = _sparse(stored, ("word-next", "word-before"), known)
-        kind_keys, of_three_kinds = _sparse(stored, ("kinds-next", "kinds", "kinds-before"), kinds)
+        words, of_words = _sparse(stored, ("word-next", "word-before"), known)
+        three_kinds, of_three_kinds = _sparse(
+            stored, ("kinds-next", "kinds", "kinds-before"), kinds
+        )
         self._model = _Model(
             float(stored["step"]),
             stored["bias"],
@@ -388,9 +400,9 @@ class Recognizer:
                 table("cluster-before", clustered, clustered),
             ),
             _beside(table("kind-next", kinds, kinds), table("kind-before", kinds, kinds)),
-            word_keys,
+            words,
             of_words,
-            kind_keys,
+            three_kinds,
             of_three_kinds,
         )
         self._forget(_REMEMBERED)
@@ -434,8 +446,7 @@ class Recognizer:
     def _forget(self, size: int) -> None:
         """Begin with no word but the empty one, which stands between sentences."""
         size = max(_REMEMBERED, size + 1)
-        places = 1 << (2 * size).bit_length()
-        self._known = Table(np.full(places, -1, np.int64), np.zeros(places, np.int64))
+        self._known = free_table(size)
         self._count = 1
         # Memory is taken when it is written to.
         self._rows = np.zeros((size, len(self._empty)), np.int16)
@@ -494,9 +505,9 @@ def _scores(
     pairs, triples = np.empty_like(ids), np.empty_like(ids)
     for at in range(len(ids) - 2):
         key = facts[at, WORD] * model.words + facts[at + 1, WORD]
-        pairs[at] = place_of(model.word_keys, key)
+        pairs[at] = number_of(model.pairs, key)
         key = (kinds[at] * model.kinds + kinds[at + 1]) * model.kinds + kinds[at + 2]
-        triples[at] = place_of(model.kind_keys, key)
+        triples[at] = number_of(model.three_kinds, key)
     scores = np.full((len(ids), _SIZE), -_NEVER)
     scores[:, OUTSIDE] = 0
     for at in places:
@@ -545,24 +556,22 @@ def _scores(
     return scores
 
 
-def _sparse(stored: dict[str, Any], names: tuple[str, ...], base: int) -> tuple[Ints, Weights]:
-    """Weights by several numbers, few of whose combinations have any: their keys' table for
-    `_place`, and the weights at the keys' places, 0 elsewhere.
+def _sparse(stored: dict[str, Any], names: tuple[str, ...], base: int) -> tuple[Table, Weights]:
+    """Weights by several numbers, few of whose combinations have any: the rows by their keys, and
+    the weights; the last row is of all other combinations.
     """
-    keys = [np.zeros(len(stored[f"{name}_keys"]), np.int64) for name in names]
-    for key, name in zip(keys, names, strict=True):
-        for column in stored[f"{name}_keys"].T:
-            key *= base
-            key += column
-    every = np.concatenate(keys)
-    table = np.full(1 << (2 * len(every)).bit_length(), -1, np.int64)
-    for key in every.tolist():
-        table[place_of(table, key)] = key
-    weights = np.zeros((len(table), _SIZE * len(names)), np.int8)
-    for part, (name, key) in enumerate(zip(names, keys, strict=True)):
-        rows = [place_of(table, each) for each in key.tolist()]
-        weights[rows, part * _SIZE : (part + 1) * _SIZE] = stored[f"{name}_weights"]
-    return table, weights
+    keys = []
+    for name in names:
+        first, *others = stored[f"{name}_keys"].T.astype(np.int64)
+        for other in others:
+            first = first * base + other
+        keys.append(first)
+    every, rows = np.unique(np.concatenate(keys), return_inverse=True)
+    weights = np.zeros((len(every) + 1, len(names), _SIZE), np.int8)
+    parts = np.split(rows, np.cumsum([len(key) for key in keys[:-1]]))
+    for part, (name, there) in enumerate(zip(names, parts, strict=True)):
+        weights[there, part] = stored[f"{name}_weights"]
+    return table_of(every), weights.reshape(len(weights), -1)
 
 
 def _summed(*tables: Weights) -> Steps:
