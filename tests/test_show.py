@@ -13,7 +13,7 @@ from pipelines.kafka.tail import Tailed
 from pipelines.records import Failure, Origin, RawMessage
 from pipelines.show import _RULES, as_object, as_text, why
 from pipelines.stages import encode
-from pipelines.stages.index import RULES
+from pipelines.stages.entry import RULES
 
 EVIL = "عنوان\x1b[2J\u202egnp.exe\u2066\n\r\x9b31m<b>[red]" + "\ud800"
 ENTITY: dict[str, Any] = {

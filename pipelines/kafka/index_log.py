@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
 from typing import Any
 
 from kafka import TopicPartition
@@ -20,6 +19,7 @@ from pipelines.stages import encode
 from pipelines.stages.decide import STATE_VERSION, Index
 
 _UNREADABLE = "unreadable"
+_AT_ONCE = 10_000  # decisions that are taken in together
 
 
 def new_index(settings: Settings) -> Index:
@@ -45,22 +45,21 @@ class IndexLog:
 
     def catch_up(self, stopped: Callable[[], bool] = lambda: False) -> None:
         """Takes in what was committed since the last call. Raises Stopped, and KafkaError."""
-        with ExitStack() as stack:
-            stack.enter_context(self.index.restoring())
-            for entry in self.entries(self.end, stopped):
-                generation = entry["generation"]
-                if entry["kind"] == "reset":
-                    stack.close()
-                    self.index = new_index(self._settings)
-                    stack.enter_context(self.index.restoring())
-                    self._foreign.clear()
-                if entry["kind"] != "decision":
-                    self._group = entry["group"]
-                    self.index.last_sequence = max(self.index.last_sequence, entry["sequence"])
-                # Without transactions a writer that was replaced may still write: it is not heard.
-                elif generation >= self.generation:
-                    self._take_in(entry)
-                self.generation = max(self.generation, generation)
+        states: list[bytes] = []
+        prefix = self._prefix()
+        for value in self._values(self.end, stopped):
+            # Nearly all are decisions of one writer, all alike up to the sequence.
+            if value.startswith(prefix):
+                states.append(_state(value, len(prefix)))
+                if len(states) == _AT_ONCE:
+                    self.index.restore(*states)
+                    states.clear()
+                continue
+            self.index.restore(*states)
+            states.clear()
+            self._take_in(self._entry(value))
+            prefix = self._prefix()
+        self.index.restore(*states)
 
     def require_usable(self) -> None:
         """Raises UsageError for a state that another version or another group has made."""
@@ -81,6 +80,9 @@ class IndexLog:
         self, start: int, stopped: Callable[[], bool] = lambda: False
     ) -> Iterator[dict[str, Any]]:
         """The committed entries from offset `start` on, oldest first; `end` moves along."""
+        return map(self._entry, self._values(start, stopped))
+
+    def _values(self, start: int, stopped: Callable[[], bool]) -> Iterator[bytes]:
         partition = TopicPartition(self._topic, 0)
         consumer = clients.consumer(self._settings, auto_offset_reset="earliest")
         try:
@@ -95,7 +97,7 @@ class IndexLog:
                 for batch in consumer.poll(timeout_ms=200).values():
                     heard = time.monotonic()
                     for record in batch:
-                        yield self._entry(record.value)
+                        yield record.value
                 if time.monotonic() - heard > clients.ANSWER_S:
                     raise KafkaTimeoutError("the index topic does not answer")
             self.end = max(self.end, end)
@@ -121,10 +123,26 @@ class IndexLog:
         )
 
     def _take_in(self, entry: Mapping[str, Any]) -> None:
-        if entry["state_version"] == STATE_VERSION:
-            self.index.restore(entry["state"])
-        else:
-            self._foreign.add(entry["state_version"])
+        generation = entry["generation"]
+        if entry["kind"] == "reset":
+            self.index = new_index(self._settings)
+            self._foreign.clear()
+        if entry["kind"] != "decision":
+            self._group = entry["group"]
+            self.index.last_sequence = max(self.index.last_sequence, entry["sequence"])
+        # Without transactions a writer that was replaced may still write: it is not heard.
+        elif generation >= self.generation:
+            if entry["state_version"] == STATE_VERSION:
+                self.index.restore(entry["state"])
+            else:
+                self._foreign.add(entry["state_version"])
+        self.generation = max(self.generation, generation)
+
+    def _prefix(self) -> bytes:
+        """What the values of all decisions of this generation and version begin with."""
+        decision = {"kind": "decision", "generation": self.generation, "sequence": 0, "state": b""}
+        value = self.message({**decision, "state_version": STATE_VERSION, "group": ""}).value or b""
+        return value[: -len("\0\0")]  # of the sequence and of the state's length
 
     def _entry(self, value: bytes) -> dict[str, Any]:
         """The entry in a message, which an older version or another registry may have written."""
@@ -138,6 +156,15 @@ class IndexLog:
             return {"group": "", "sequence": 0} | entry if "kind" in entry else _unreadable()
         except encode.UNFRAME_ERRORS:
             return _unreadable()
+
+
+def _state(value: bytes, at: int) -> bytes:
+    """The state behind the sequence and its own length, two Avro longs from `at` on."""
+    for _ in range(2):
+        while value[at] > 127:
+            at += 1
+        at += 1
+    return value[at:]
 
 
 def _unreadable() -> dict[str, Any]:

@@ -30,10 +30,10 @@ from pipelines.records import (
 from pipelines.settings import Settings
 from pipelines.stages import encode
 from pipelines.stages.clean import clean
-from pipelines.stages.decide import entry_of, event_time, place_of
+from pipelines.stages.decide import entry_of, event_time, place_of, told_before
 from pipelines.stages.decode import SchemaLookup, decode
+from pipelines.stages.entry import RULES
 from pipelines.stages.fingerprint import fingerprint
-from pipelines.stages.index import RULES
 from pipelines.stages.normalize import normalize
 from pipelines.stages.times import OutletZones
 
@@ -89,7 +89,8 @@ def rebuild(
         for article, origin in found:
             place = place_of(article, article.decision, index)
             decision = replace(article.decision, place=place)
-            article = replace(article, entry=entry_of(article, decision, origin))
+            told = told_before(decision, index.known(article.article_id), index)
+            article = replace(article, entry=entry_of(article, decision, origin, told))
             index.restore(article.entry)
             yield article.article_id.encode(), encode.index_record(article, generation=0)
 

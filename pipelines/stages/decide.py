@@ -10,23 +10,21 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from pipelines.records import Article, Decision, Origin, Related, Verdict
-from pipelines.stages.fingerprint import signature_weight
-from pipelines.stages.index import (
+from pipelines.stages.entry import (
     LEADER,
     LONGER,
     NEWS_STEPS,
-    NONE,
     NOWHERE,
     SAME_CONTENT,
     SCORE_STEPS,
-    STATE_VERSION,
     TOLD,
-    Index,
-    Known,
     pack_entry,
     short,
 )
+from pipelines.stages.fingerprint import FILTER_BYTES, signature_weight
+from pipelines.stages.index import STATE_VERSION, Index, Known
 from pipelines.stages.likeness import NEXT_TO_NOTHING, holds, likeness, novelty
+from pipelines.stages.store import NONE, TELLINGS
 from pipelines.stages.weights import RARE, UNITS, changed_numbers
 
 __all__ = ["STATE_VERSION", "Index", "decide", "entry_of", "event_time", "place_of"]
@@ -93,44 +91,45 @@ def decide(article: Article, origin: Origin, index: Index) -> Article:
     again and changes nothing; kept are those on the last 8 contents of an article and on its last
     8 repetitions.
     """
+    index.expire(article.ingested_at)
     known = index.known(article.article_id)
     again = known.of_message(origin, article.match.content_hash) if known else None
     if again:
         decision = replace(again.decision, event_time=event_time(article, index.window_ms))
-        return _with(article, origin, decision)
-    index.expire(article.ingested_at)
-    known = index.known(article.article_id) if known else None
+        return replace(article, decision=decision, entry=entry_of(article, decision, origin))
     decision = _judge_again(article, index, known) if known else _judge(article, index, 1)
-    decided = _with(
-        article,
-        origin,
-        replace(
-            decision,
-            sequence=index.last_sequence + 1,
-            event_time=event_time(article, index.window_ms),
-            place=place_of(article, decision, index),
-        ),
+    decision = replace(
+        decision,
+        sequence=index.last_sequence + 1,
+        event_time=event_time(article, index.window_ms),
+        place=place_of(article, decision, index),
     )
-    index.restore(decided.entry)
-    return decided
+    entry = entry_of(article, decision, origin, told_before(decision, known, index))
+    index.restore(entry)
+    return replace(article, decision=decision, entry=entry)
 
 
-def _with(article: Article, origin: Origin, decision: Decision) -> Article:
-    return replace(article, decision=decision, entry=entry_of(article, decision, origin))
-
-
-def entry_of(article: Article, decision: Decision, origin: Origin) -> bytes:
-    """What `news.index` keeps of a decision on an article."""
+def entry_of(article: Article, decision: Decision, origin: Origin, told: bytes = b"") -> bytes:
+    """What `news.index` keeps of a decision on an article; `told` comes from `told_before`."""
     return pack_entry(
         article.article_id,
         article.match.content_hash,
-        article.fingerprint.exact,
         origin,
         article.ingested_at,
         published_time(article),
         decision,
         article.fingerprint,
+        told,
     )
+
+
+def told_before(decision: Decision, known: Known | None, index: Index) -> bytes:
+    """What readers have seen of the story whose leader's text is replaced: filters of words."""
+    if decision.place != LEADER or known is None or known.slot == NONE:
+        return b""
+    if index.story(known.slot) != decision.story_id:
+        return b""
+    return index.told(known.slot).tobytes()[-TELLINGS * FILTER_BYTES :]
 
 
 def place_of(article: Article, decision: Decision, index: Index) -> int:

@@ -54,31 +54,23 @@ def likeness(own: Fingerprint, others: NDArray[np.void]) -> list[Likeness]:
 
     Of several, those of which it holds less than `LEAST` are all the same: `NEXT_TO_NOTHING`.
     """
-    scores = np.empty((len(others), 4))
-    marks = np.empty((len(others), 3), np.bool_)
-    _hold_against(_words(own.text), _words(own.distinct), _words(own.title), others, scores, marks)
+    scores = _hold_against(_words(own.text), _words(own.distinct), _words(own.title), others)
     return [
-        Likeness(score, jaccard, containment, shorter, left_out, certain)
+        Likeness(score, jaccard, containment, bool(shorter), left_out, bool(certain))
         if near
         else NEXT_TO_NOTHING
-        for (score, jaccard, containment, left_out), (shorter, certain, near) in zip(
-            scores.tolist(), marks.tolist(), strict=True
-        )
+        for score, jaccard, containment, shorter, left_out, certain, near in scores.tolist()
     ]
 
 
 @compiled
 def _hold_against(
-    text: U64,
-    distinct: U64,
-    title: U64,
-    others: NDArray[np.void],
-    scores: NDArray[np.float64],
-    marks: NDArray[np.bool_],
-) -> None:
-    """Fills what `Likeness` has of each of `others`: its numbers, and `shorter` and `certain`;
-    behind these whether it is more than next to nothing.
+    text: U64, distinct: U64, title: U64, others: NDArray[np.void]
+) -> NDArray[np.float64]:
+    """What `Likeness` has of each of `others`, and behind it whether it is more than next to
+    nothing.
     """
+    scores = np.zeros((len(others), 7))
     total, of_title = _weight_of(distinct), _weight_of(title)
     for at in range(len(others)):
         other = others[at]
@@ -88,9 +80,7 @@ def _hold_against(
         shorter = min(total, held)
         common = _weight_in(other.filter, distinct)
         shared = min(max(0.0, (common - mistaken * total) / (1 - mistaken)), shorter)
-        marks[at, 0], marks[at, 1] = total < held, mistaken <= CERTAIN
-        marks[at, 2] = len(others) == 1 or shared >= LEAST * shorter
-        if not marks[at, 2]:
+        if len(others) > 1 and shared < LEAST * shorter:
             continue
         jaccard = shared / (total + held - shared)
         containment = shared / shorter
@@ -103,7 +93,12 @@ def _hold_against(
             score /= 1 - TITLE
         if mistaken == SATURATED:
             score = jaccard = containment = 0.0
-        scores[at] = score, jaccard, containment, (held - shared) / (RARE * UNITS)
+        scores[at, :3] = score, jaccard, containment
+        scores[at, 3] = total < held
+        scores[at, 4] = (held - shared) / (RARE * UNITS)
+        scores[at, 5] = mistaken <= CERTAIN
+        scores[at, 6] = True
+    return scores
 
 
 def novelty(own: Fingerprint, told: U8) -> tuple[float, float]:
@@ -128,7 +123,7 @@ def _unseen(words: U64, told: U8) -> tuple[float, float]:
         seen_as_new *= 1 - (filled / FILTER_BITS) ** 2
     seen_as_new = max(1 - SATURATED, seen_as_new)
     unseen = np.zeros(len(words), np.int64)
-    total = every = row = most = 0
+    total, every, row, most = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
     for at in range(len(words)):
         weight = np.int64(words[at] & _WEIGHT)
         total += weight
@@ -154,22 +149,23 @@ def holds(told: U8, tokens: U32) -> NDArray[np.bool_]:
 
 @compiled
 def _in_any(told: U8, token: np.uint32) -> bool:
-    for at in range(len(told)):
-        if _in_filter(told[at], token):
-            return True
-    return False
+    found = False
+    for bits in told:
+        found |= _in_filter(bits, token)
+    return found
 
 
 @compiled
 def _in_filter(bits: U8, token: np.uint32) -> bool:
     one, other = filter_bit(token, 0), filter_bit(token, 1)
-    return bits[one >> 3] & (128 >> (one & 7)) != 0 and bits[other >> 3] & (128 >> (other & 7)) != 0
+    has_one = bits[one >> 3] & (128 >> (one & 7)) != 0
+    return bool(has_one and bits[other >> 3] & (128 >> (other & 7)) != 0)
 
 
 @compiled
-def _weight_in(bits: U8, words: U64) -> int:
+def _weight_in(bits: U8, words: U64) -> np.int64:
     """What those of the words that a filter has weigh."""
-    weight = 0
+    weight = np.int64(0)
     for word in words:
         if _in_filter(bits, np.uint32(word >> _BYTE)):
             weight += np.int64(word & _WEIGHT)
@@ -177,8 +173,8 @@ def _weight_in(bits: U8, words: U64) -> int:
 
 
 @compiled
-def _weight_of(words: U64) -> int:
-    weight = 0
+def _weight_of(words: U64) -> np.int64:
+    weight = np.int64(0)
     for word in words:
         weight += np.int64(word & _WEIGHT)
     return weight
@@ -197,10 +193,10 @@ def _share(kept: NDArray[np.uint16], words: U64, others: U64) -> float:
 
 @compiled
 def _is_among(short: np.uint16, words: U64) -> bool:
+    found = False
     for word in words:
-        if short_token(word) == short:
-            return True
-    return False
+        found |= bool(short_token(word) == short)
+    return found
 
 
 def _words(packed: bytes) -> U64:

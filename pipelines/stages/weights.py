@@ -230,18 +230,16 @@ def changed_numbers(text: str, known: Callable[[U32], NDArray[np.bool_]]) -> int
     number counts as known with its article as well (ال25).
     """
     words = text.split()
-    digits = [word.isdecimal() for word in words]
-    alone = {
-        word
-        for before, word, behind in zip([False, *digits], words, [*digits[1:], False], strict=False)
-        if word.isdecimal() and not (before or behind) and not _YEAR.match(word)
-    }
-    numbers = [*sorted(alone), *sorted(_SMALL_NUMBERS.intersection(words))]
+    digits = [at for at, word in enumerate(words) if word.isdecimal()]
+    grouped = {at + by for at in digits for by in (-1, 1)}
+    alone = {words[at] for at in digits if at not in grouped and not _YEAR.match(words[at])}
+    numbers = [*alone, *_SMALL_NUMBERS.intersection(words)]
     if not numbers:
         return 0
     # Few forms: each is a chance to be known by mistake.
     forms = [
         f"{number} {number if number in _SMALL_NUMBERS else f'ال{number}'}" for number in numbers
     ]
-    found = known(vocabulary().words(" ".join(forms)).tokens).reshape(-1, 2).any(axis=1)
-    return len(set(vocabulary().words(" ".join(numbers)).tokens[~found].tolist()))
+    tokens = vocabulary().words(" ".join(forms)).tokens
+    found = known(tokens).reshape(-1, 2).any(axis=1)
+    return len(set(tokens[::2][~found].tolist()))

@@ -6,6 +6,7 @@ import random
 from dataclasses import replace
 
 import fastavro
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,9 +15,10 @@ from pipelines import schemas
 from pipelines.records import Article, Decision, Display, Match, Origin, Passage, Related, Time
 from pipelines.stages.decide import NEWS, STATE_VERSION, Index, decide, event_time
 from pipelines.stages.encode import index_record
-from pipelines.stages.fingerprint import FINGERPRINT_VERSION, fingerprint
-from pipelines.stages.index import HOT_KEY, NONE
+from pipelines.stages.entry import HEAD, LINK_BYTES
+from pipelines.stages.fingerprint import FILTER_BYTES, FINGERPRINT_VERSION, fingerprint
 from pipelines.stages.normalize import content_hash, normalize
+from pipelines.stages.store import HOT_KEY, NONE
 
 HOUR = 3600 * 1000
 DAY = 24 * HOUR
@@ -89,12 +91,21 @@ class Writer:
         return decided
 
 
+def without_told(entry: bytes) -> bytes:
+    """An entry as a redelivered message makes it, which changes nothing: what readers had been told
+    before is not looked up again.
+    """
+    head = np.frombuffer(entry[: HEAD.itemsize], HEAD).copy()
+    end = len(entry) - int(head["links"][0]) * LINK_BYTES
+    told = int(head["told"][0]) * FILTER_BYTES
+    head["told"] = 0
+    return head.tobytes() + entry[HEAD.itemsize : end - told] + entry[end:]
+
+
 def restored(entries: list[bytes], **options: int) -> Index:
     """As a start does it: many entries at once."""
     index = Index(**options)
-    with index.restoring():
-        for entry in entries:
-            index.restore(entry)
+    index.restore(*entries)
     return index
 
 
@@ -655,7 +666,7 @@ def test_redelivery_gets_the_stored_decision():
     before = (write.index.last_sequence, len(write.index), write.index.clock)
     for offset, one in enumerate(decided):
         again = write(undecided(one), offset=offset)
-        assert (again.decision, again.entry) == (one.decision, one.entry)
+        assert (again.decision, again.entry) == (one.decision, without_told(one.entry))
     assert (write.index.last_sequence, len(write.index), write.index.clock) == before
 
 

@@ -274,7 +274,7 @@ def test_any_text_has_a_fingerprint(body, title):
 
 @given(st.lists(st.sampled_from([*words(40), "في", "5", "خمسه", "الف"]), min_size=20, max_size=300))
 def test_words_in_order_and_once_each_agree(body):
-    """`distinct` holds each word of `text` once, in the order of the first ones, with its weight."""
+    """`distinct` holds each word of `text` once, where it first stands, with its weight."""
     body.append("غشمشمون")
     found = fingerprint_text(" ".join(body))
     ordered = np.frombuffer(found.text, dtype="<u8")
