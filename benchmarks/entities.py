@@ -66,6 +66,7 @@ def main() -> None:
     print(f"memory          {(process.memory_info().rss - before) / 1e6:8.1f} MB")
 
     articles = [normalize(clean(article)) for article in read(sys.argv[1:])]
+    rate([normalize(clean(article)) for article in read([])[:1]], gazetteer, backend)  # compiles
     words = count(articles) / len(articles)
     first = rate(articles, gazetteer, backend)
     best = max(rate(articles, gazetteer, backend) for _ in range(4))
