@@ -17,6 +17,8 @@ RUN pip install --no-cache-dir --no-deps --no-build-isolation .
 RUN useradd --create-home khabar
 USER khabar
 WORKDIR /home/khabar
+# Compiles what is compiled at its first call.
+RUN python -m pipelines.rehearsal
 # The process itself gets SIGTERM: it commits what it has delivered and ends.
 ENTRYPOINT ["khabar"]
 CMD ["--help"]

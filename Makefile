@@ -75,6 +75,7 @@ $(VENV)/installed: requirements.lock camel-tools.lock pyproject.toml
 	@$(PIP) install --require-hashes -r requirements.lock
 	@$(PIP) install --require-hashes --no-deps -r camel-tools.lock
 	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m pipelines.rehearsal
 	@touch $@
 
 $(VENV)/dev: $(VENV)/installed requirements-dev.lock

@@ -19,6 +19,7 @@ from pipelines.graph import Plan, build
 from pipelines.outlets import outlet_zones
 from pipelines.producers.files import FileMessage
 from pipelines.records import Message, Origin, RawMessage, StageError
+from pipelines.rehearsal import Say, rehearse
 from pipelines.runner import in_process_pipeline
 from pipelines.settings import Settings
 from pipelines.stages import encode
@@ -28,7 +29,7 @@ from pipelines.stages.entities import entities_version
 from pipelines.stages.gazetteer import DATA
 from pipelines.stages.recognizer import ModelError
 from pipelines.stages.times import OutletZones, in_zone, zone_of
-from pipelines.transforms import backend_of, forget_index, gazetteer, use_index
+from pipelines.transforms import forget_index, use_index
 
 _JOB = "process"
 _PREFIX = "news"
@@ -44,6 +45,7 @@ def process(
     *,
     published_order: bool = False,
     progress: Callable[[Counter[str]], None] = lambda counts: None,
+    say: Say = lambda text: None,
 ) -> Counter[str]:
     """Runs the graph over `messages` and writes `articles.avro duplicates.avro entities.avro
     dead-letters.avro` into `out`; returns the number of messages `read` and of records by kind.
@@ -54,7 +56,7 @@ def process(
     Raises UsageError when `out` cannot be written, or the outlets' zones or the recognizer's model
     not read.
     """
-    check_backend(settings)
+    prepare(settings, say)
     zones = outlet_zones(settings)
     dated = _dated(messages, settings, zones)
     if published_order:
@@ -80,15 +82,12 @@ def process(
         return sink.counts
 
 
-def check_backend(settings: Settings) -> None:
-    """Raises UsageError when the tables of names or the recognizer that the settings name cannot be
-    used.
+def prepare(settings: Settings, say: Say) -> None:
+    """Makes the stages ready for the first article. Raises UsageError when the tables of names or
+    the recognizer that the settings name cannot be used.
     """
-    if settings.ner == "none":
-        return
     try:
-        gazetteer()
-        backend_of(settings.ner)
+        rehearse(settings.ner, say)
     except ModelError as error:
         raise UsageError(str(error)) from None
     except (ValueError, KeyError, OSError) as error:

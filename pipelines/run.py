@@ -23,7 +23,7 @@ from pipelines.kafka.sink import Write
 from pipelines.kafka.source import Read
 from pipelines.kafka.transaction import Job, hold
 from pipelines.outlets import outlet_zones
-from pipelines.process import check_backend
+from pipelines.process import prepare
 from pipelines.runner import in_process_pipeline
 from pipelines.settings import Settings
 from pipelines.stages.encode import Topics
@@ -67,7 +67,7 @@ def run(
     """
     options = _beam_options(beam_arguments)
     zones = outlet_zones(settings)
-    check_backend(settings)
+    prepare(settings, say)
     stop = stop or threading.Event()
     try:
         ids = ready(settings, say, stop)

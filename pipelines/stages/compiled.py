@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
+import numpy as np
 from numba import njit
 
 Loop = TypeVar("Loop", bound=Callable[..., Any])
@@ -23,3 +24,11 @@ def compiled(loop: Loop) -> Loop:
     except RuntimeError:  # neither the module's folder nor the user's can be written to
         made = njit(cache=False, error_model="numpy")(loop)
     return cast(Loop, made)
+
+
+@compiled
+def signed(number: Any) -> int:
+    """A whole number of any size as what `int` is in a loop: 64 bits with a sign. One without a
+    sign would make a float together with it.
+    """
+    return np.int64(number)  # type: ignore[return-value]

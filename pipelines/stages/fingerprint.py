@@ -15,7 +15,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from pipelines.records import Article, Fingerprint
-from pipelines.stages.compiled import compiled
+from pipelines.stages.compiled import compiled, signed
 from pipelines.stages.weights import (
     U32,
     U64,
@@ -128,7 +128,7 @@ def _smallest(hashes: U64, keys: U64) -> int:
 @compiled
 def _sketch(
     codes: U32, table: Table, in_title: int, keys: U64, shorts: NDArray[np.uint16], bits: U8
-) -> tuple[U64, U64, int, int, int, np.int64]:
+) -> tuple[U64, U64, int, int, int, int]:
     """Fills what a signature and keys are made of, empty before: `shorts` of first words, then of
     the title, and the filter's `bits`.
 
@@ -143,16 +143,16 @@ def _sketch(
         packed[at] = np.uint64(tokens[at]) << _BYTE | np.uint64(weights[at])
     distinct = np.empty(max(count, 0), np.uint64)
     if count < MIN_WORDS:
-        return packed, distinct[:0], 0, 0, count, np.int64(0)
+        return packed, distinct[:0], 0, 0, count, 0
     # Which words were met: a table with open addressing, at most half full.
     size, shift = 64, np.uint32(26)
     while size < 2 * count:
         size, shift = 2 * size, shift - np.uint32(1)
     met = np.full(size, _LAST, np.uint64)
-    found, filled, weight = 0, 0, np.int64(0)
+    found, filled, weight = 0, 0, 0
     for word in packed[in_title:]:
         token = np.uint32(word >> _BYTE)
-        place = np.int64(np.uint32(token * _SPREAD) >> shift)
+        place = signed(np.uint32(token * _SPREAD) >> shift)
         while met[place] != _LAST and met[place] != word:
             place = (place + 1) & (size - 1)
         if met[place] == word:
@@ -160,7 +160,7 @@ def _sketch(
         met[place] = word
         distinct[found] = word
         found += 1
-        weight += np.int64(word & _WEIGHT)
+        weight += signed(word & _WEIGHT)
         for which in range(2):
             bit = filter_bit(token, which)
             mask = np.uint8(128 >> (bit & 7))

@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.stages.compiled import compiled
+from pipelines.stages.compiled import compiled, signed
 
 U64 = NDArray[np.uint64]
 
@@ -18,7 +18,6 @@ LARGEST = (1 << NUMBER_BITS) - 2  # numbers are stored one higher: an entry of 0
 FULL, _FILLED = 0.9, 0.8  # of the places, at most and behind a `refill`
 _SMALLEST = 1024
 
-# A function's int is a signed 64-bit one: one that is not signed makes a float with one that is.
 _ONE, _NUMBER = np.uint64(1), np.uint64((1 << NUMBER_BITS) - 1)
 _HASH, _SHIFT = np.uint64((1 << HASH_BITS) - 1), np.uint64(NUMBER_BITS)
 # A home place comes from the upper 32 bits of a hash, so that the product stays within 64.
@@ -35,7 +34,7 @@ def home(table: U64, key: np.uint64) -> int:
     """Where the entries under `key`, of which the low 36 bits count, begin; they are among those up
     to the next free place (open addressing with linear probing).
     """
-    return np.int64(((key & _HASH) >> _SPARE) * np.uint64(len(table)) >> _HALF)  # type: ignore[return-value]
+    return signed(((key & _HASH) >> _SPARE) * np.uint64(len(table)) >> _HALF)
 
 
 @compiled
@@ -59,7 +58,7 @@ def is_under(entry: np.uint64, key: np.uint64) -> bool:
 @compiled
 def number_of(entry: np.uint64) -> int:
     """An entry's number."""
-    return np.int64(entry & _NUMBER) - 1  # type: ignore[return-value]
+    return signed(entry & _NUMBER) - 1
 
 
 @compiled

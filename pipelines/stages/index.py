@@ -199,8 +199,7 @@ class Index:
 
     def candidates(self, keys: bytes) -> list[int]:
         """The slots of living texts that share a key, oldest first."""
-        found: list[int] = store.candidates(self._store, np.frombuffer(keys, "<u8")).tolist()
-        return found
+        return store.candidates(self._store, np.frombuffer(keys, dtype=np.uint64))
 
     def signatures(self, slots: Sequence[int]) -> NDArray[np.void]:
         """What is kept of the texts in these slots: `SIGNATURE`, one for each."""

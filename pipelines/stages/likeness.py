@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.records import Fingerprint
-from pipelines.stages.compiled import compiled
+from pipelines.stages.compiled import compiled, signed
 from pipelines.stages.fingerprint import FILTER_BITS, U8, filter_bit, short_token
 from pipelines.stages.weights import RARE, U32, U64, UNITS
 
@@ -76,7 +76,7 @@ def _hold_against(
         other = others[at]
         # Of the words that a text does not have, its filter shows this share all the same.
         mistaken = min((other.filled / FILTER_BITS) ** 2, SATURATED)
-        held = np.int64(other.weight)
+        held = signed(other.weight)
         shorter = min(total, held)
         common = _weight_in(other.filter, distinct)
         shared = min(max(0.0, (common - mistaken * total) / (1 - mistaken)), shorter)
@@ -93,7 +93,7 @@ def _hold_against(
             score /= 1 - TITLE
         if mistaken == SATURATED:
             score = jaccard = containment = 0.0
-        scores[at, :3] = score, jaccard, containment
+        scores[at, 0], scores[at, 1], scores[at, 2] = score, jaccard, containment
         scores[at, 3] = total < held
         scores[at, 4] = (held - shared) / (RARE * UNITS)
         scores[at, 5] = mistaken <= CERTAIN
@@ -123,9 +123,9 @@ def _unseen(words: U64, told: U8) -> tuple[float, float]:
         seen_as_new *= 1 - (filled / FILTER_BITS) ** 2
     seen_as_new = max(1 - SATURATED, seen_as_new)
     unseen = np.zeros(len(words), np.int64)
-    total, every, row, most = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
+    total, every, row, most = 0, 0, 0, 0
     for at in range(len(words)):
-        weight = np.int64(words[at] & _WEIGHT)
+        weight = signed(words[at] & _WEIGHT)
         total += weight
         if weight and not _in_any(told, np.uint32(words[at] >> _BYTE)):
             unseen[at] = weight
@@ -163,20 +163,20 @@ def _in_filter(bits: U8, token: np.uint32) -> bool:
 
 
 @compiled
-def _weight_in(bits: U8, words: U64) -> np.int64:
+def _weight_in(bits: U8, words: U64) -> int:
     """What those of the words that a filter has weigh."""
-    weight = np.int64(0)
+    weight = 0
     for word in words:
         if _in_filter(bits, np.uint32(word >> _BYTE)):
-            weight += np.int64(word & _WEIGHT)
+            weight += signed(word & _WEIGHT)
     return weight
 
 
 @compiled
-def _weight_of(words: U64) -> np.int64:
-    weight = np.int64(0)
+def _weight_of(words: U64) -> int:
+    weight = 0
     for word in words:
-        weight += np.int64(word & _WEIGHT)
+        weight += signed(word & _WEIGHT)
     return weight
 
 

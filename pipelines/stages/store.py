@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.stages.compiled import compiled
+from pipelines.stages.compiled import compiled, signed
 from pipelines.stages.entry import (
     DECISION,
     DECISION_BYTES,
@@ -174,10 +174,10 @@ def with_room(store: Store, more: int = 1) -> Store:
             )
     if not _fits(store.keys, state["keys"], KEYS):
         store = _sweep_keys(store, more)
-    for name, exact in (("articles", False), ("exact", True)):
+    for name, of_exact in (("articles", 0), ("exact", 1)):
         table = getattr(store, name)
         if not _fits(table, state[name], 1):
-            made, state[name] = refill(table, _kept_rows(store, table, exact), more)
+            made, state[name] = refill(table, _kept_rows(store, table, of_exact), more)
             store = store._replace(**{name: made})  # type: ignore[arg-type]  # of these two names
     if state["told"] + TELLINGS >= len(store.told):
         told, following = _longer(store.told), _longer(store.told_next)
@@ -210,13 +210,13 @@ def _fits(table: U64, used: int, more: int) -> bool:
 
 
 @compiled
-def _kept_rows(s: Store, table: U64, exact: bool) -> Bools:
+def _kept_rows(s: Store, table: U64, of_exact: int) -> Bools:
     """At which places of a table a row stands that is in use, and still what it was entered for."""
     kept = np.zeros(len(table), np.bool_)
     for at in range(len(table)):
         if table[at]:
             row = s.rows[number_of(table[at])]
-            key = row.exact if exact else row.article
+            key = row.exact if of_exact else row.article
             kept[at] = row.seen > 0 and is_under(table[at], key)
     return kept
 
@@ -262,7 +262,7 @@ def _seconds(milliseconds: int) -> np.uint32:
 
 @compiled
 def _lives(s: Store, row: int) -> bool:
-    seen = np.int64(s.rows[row].seen)
+    seen = signed(s.rows[row].seen)
     return bool(seen > 0 and (seen + s.state[0].window) * _SECOND_MS > s.state[0].clock)
 
 
@@ -271,8 +271,8 @@ def expire(s: Store, now: int) -> None:
     """Moves the clock to `now`, never back, and forgets what is a window older."""
     state = s.state[0]
     state.clock = max(state.clock, now)
-    while state.heap and np.int64(s.slots[s.heap[0]].expires) * _SECOND_MS <= state.clock:
-        _end(s, s.heap[0])
+    while state.heap and signed(s.slots[s.heap[0]].expires) * _SECOND_MS <= state.clock:
+        _end(s, signed(s.heap[0]))
     while state.oldest_row != NONE and not _lives(s, state.oldest_row):
         row = s.rows[state.oldest_row]
         freed = state.oldest_row
@@ -307,16 +307,16 @@ def _is_sooner(s: Store, one: int, other: int) -> bool:
 @compiled
 def _settle(s: Store, at: int) -> None:
     """Moves what stands at this place of the heap up or down to where it belongs."""
-    size, slot = s.state[0].heap, s.heap[at]
-    while at and _is_sooner(s, slot, s.heap[(at - 1) // 2]):
+    size, slot = s.state[0].heap, signed(s.heap[at])
+    while at and _is_sooner(s, slot, signed(s.heap[(at - 1) // 2])):
         s.heap[at] = s.heap[(at - 1) // 2]
         s.slots[s.heap[at]].in_heap = at
         at = (at - 1) // 2
     while 2 * at + 1 < size:
         child = 2 * at + 1
-        if child + 1 < size and _is_sooner(s, s.heap[child + 1], s.heap[child]):
+        if child + 1 < size and _is_sooner(s, signed(s.heap[child + 1]), signed(s.heap[child])):
             child += 1
-        if not _is_sooner(s, s.heap[child], slot):
+        if not _is_sooner(s, signed(s.heap[child]), slot):
             break
         s.heap[at] = s.heap[child]
         s.slots[s.heap[at]].in_heap = at
@@ -331,7 +331,7 @@ def _settle(s: Store, at: int) -> None:
 @compiled
 def _end(s: Store, slot: int) -> None:
     """Ends a living text; a leader ends its story and takes its longer text along."""
-    partner = s.slots[slot].partner
+    partner = signed(s.slots[slot].partner)
     if partner < NONE:
         s.slots[_LED_BY - partner].partner = NONE
     else:
@@ -344,7 +344,7 @@ def _end(s: Store, slot: int) -> None:
 @compiled
 def _drop(s: Store, slot: int) -> None:
     state, text = s.state[0], s.slots[slot]
-    at = text.in_heap
+    at = signed(text.in_heap)
     state.heap -= 1
     if at < state.heap:
         s.heap[at] = s.heap[state.heap]
@@ -576,9 +576,9 @@ def _keep_links(s: Store, row: int, packed: U8) -> None:
 
 
 @compiled
-def _enter(s: Store, table: U64, key: np.uint64, exact: bool, old: int, row: int) -> int:
-    """Lets a table lead to this row instead of to the `old` one; returns how many entries more it
-    has.
+def _enter(s: Store, table: U64, key: np.uint64, of_exact: int, old: int, row: int) -> int:
+    """Lets the table of articles, or that `of_exact`, lead to this row instead of to the `old` one.
+    Returns how many entries more it has.
 
     Without an old one it takes the place of a row that the key led to before it expired: left there
     it might be the key's again, and stand beside a newer one.
@@ -591,7 +591,7 @@ def _enter(s: Store, table: U64, key: np.uint64, exact: bool, old: int, row: int
                 instead = at
                 break
             if old == NONE and instead == NONE:
-                other = s.rows[number].exact if exact else s.rows[number].article
+                other = s.rows[number].exact if of_exact else s.rows[number].article
                 if number == row or not is_under(table[at], other) or not _lives(s, number):
                     instead = at
         at = behind(table, at)
@@ -715,9 +715,9 @@ def _take_in(s: Store, entry: U8) -> None:
     if rule == _SAME_CONTENT and _leader_of(s, head.story, head.story_rest) == NONE:
         exact = _NOTHING  # a repetition of what has ended must not hide a living copy
     with_exact = _row_with(s, exact)
-    state.articles += _enter(s, s.articles, head.article, False, before, row)
+    state.articles += _enter(s, s.articles, head.article, 0, before, row)
     if exact != _NOTHING:
-        state.exact += _enter(s, s.exact, exact, True, with_exact, row)
+        state.exact += _enter(s, s.exact, exact, 1, with_exact, row)
     if placed != NONE:
         for at in range(at_keys, at_told, 8):
             key = _NOTHING
@@ -726,7 +726,7 @@ def _take_in(s: Store, entry: U8) -> None:
             _post(s, placed, key)
         while state.stories > state.max_stories:
             stories = state.stories
-            _end(s, s.heap[0])
+            _end(s, signed(s.heap[0]))
             state.pushed_out += stories - state.stories
     if place == TOLD or (place == LONGER and head.verdict_rule >> KIND_BITS != _DUPLICATE):
         leader = _leader_of(s, head.story, head.story_rest)
@@ -737,9 +737,19 @@ def _take_in(s: Store, entry: U8) -> None:
 # --- what is asked ---
 
 
-@compiled
-def candidates(s: Store, keys: U64) -> I32:
+def candidates(s: Store, keys: U64) -> list[int]:
     """The slots of living texts that share one of the keys, oldest first."""
+    found = _posted(s, keys)
+    found.sort()
+    slots = (found & _LOW_32).tolist()
+    return slots if len(slots) < 2 else list(dict.fromkeys(slots))
+
+
+@compiled
+def _posted(s: Store, keys: U64) -> U64:
+    """The slots under all keys, those that stand under several as often; above each how young it
+    is.
+    """
     found = np.empty(len(keys) * HOT_KEY, np.uint64)
     count = 0
     for key in keys:
@@ -748,18 +758,10 @@ def candidates(s: Store, keys: U64) -> I32:
             if is_under(s.keys[at], key):
                 slot = number_of(s.keys[at])
                 if s.slots[slot].expires and count < len(found):
-                    # The oldest first.
                     found[count] = np.uint64(~_age(s, slot)) << _HALF | np.uint64(slot)
                     count += 1
             at = behind(s.keys, at)
-    found = np.sort(found[:count])
-    slots = np.empty(count, np.int32)
-    distinct = 0
-    for at in range(count):
-        if at == 0 or found[at] != found[at - 1]:
-            slots[distinct] = np.int32(found[at] & _LOW_32)
-            distinct += 1
-    return slots[:distinct]
+    return found[:count]
 
 
 @compiled
