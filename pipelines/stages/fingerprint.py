@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 from pipelines.records import Article, Fingerprint
 from pipelines.stages.compiled import compiled, signed
 from pipelines.stages.weights import (
+    U16,
     U32,
     U64,
     UNITS,
+    UTF_16,
     WEIGHTS_VERSION,
     Table,
-    code_points,
+    code_units,
     hash_words,
     run_hashes,
     vocabulary,
@@ -95,7 +97,7 @@ def short_token(packed: np.uint64) -> np.uint16:
 
 
 @compiled
-def _telling(packed: U64, weights: U32, kept: NDArray[np.uint16]) -> None:
+def _telling(packed: U64, weights: U32, kept: U16) -> None:
     """Keeps the first distinct words that tell something."""
     count = 0
     for at in range(len(packed)):
@@ -127,7 +129,7 @@ def _smallest(hashes: U64, keys: U64) -> int:
 
 @compiled
 def _sketch(
-    codes: U32, table: Table, in_title: int, keys: U64, shorts: NDArray[np.uint16], bits: U8
+    codes: U16, table: Table, in_title: int, keys: U64, shorts: U16, bits: U8
 ) -> tuple[U64, U64, int, int, int, int]:
     """Fills what a signature and keys are made of, empty before: `shorts` of first words, then of
     the title, and the filter's `bits`.
@@ -173,21 +175,28 @@ def _sketch(
     return packed, distinct[:found], of_keys, filled, count, weight
 
 
-def fingerprint_text(text: str, title: str = "") -> Fingerprint:
-    """The fingerprint of a match-layer text and its title.
+def fingerprint_text(text: str, title: str = "", content_hash: str = "") -> Fingerprint:
+    """The fingerprint of a match-layer text, its title and the hash of both.
 
-    Without keys and signature below `MIN_WORDS` words.
+    Without keys and signature below `MIN_WORDS` words of text. Without any text it counts the
+    title's words.
     """
-    if not text:
-        return Fingerprint()
     in_title = len(title.split())
+    if not text:
+        exact = xxhash.xxh3_64_digest(content_hash.encode()) if in_title >= EXACT else b""
+        return Fingerprint(words=in_title, exact=exact)
     keys, bits = np.empty(KEYS, np.uint64), np.zeros(FILTER_BYTES, np.uint8)
     shorts = np.zeros(LEAD + TITLE, np.uint16)
     packed, distinct, of_keys, filled, count, weight = _sketch(
-        code_points(f"{title} {text}"), vocabulary().table, in_title, keys, shorts, bits
+        code_units(f"{title} {text}"), vocabulary().table, in_title, keys, shorts, bits
     )
+    exact = b""
+    if count >= EXACT_TEXT:
+        exact = xxhash.xxh3_64_digest(text.encode(UTF_16))
+    elif count + in_title >= EXACT:
+        exact = xxhash.xxh3_64_digest(content_hash.encode())
     if not weight:  # too short, or nothing but the commonest words
-        return Fingerprint(words=count)
+        return Fingerprint(words=count, exact=exact)
     words = packed.tobytes()
     return Fingerprint(
         keys=keys[:of_keys].tobytes(),
@@ -196,6 +205,7 @@ def fingerprint_text(text: str, title: str = "") -> Fingerprint:
         text=words[8 * in_title :],
         distinct=distinct.tobytes(),
         title=words[: 8 * in_title],
+        exact=exact,
     )
 
 
@@ -207,12 +217,5 @@ def fingerprint(article: Article) -> Article:
     """
     match = article.match
     text = f"{match.standfirst} {match.body}".strip()
-    found = fingerprint_text(text, match.title)
-    in_title = len(match.title.split())
-    if found.words >= EXACT_TEXT:
-        exact = xxhash.xxh3_64_digest(text.encode())
-    elif found.words + in_title >= EXACT:
-        exact = xxhash.xxh3_64_digest(match.content_hash.encode())
-    else:
-        exact = b""
-    return replace(article, fingerprint=replace(found, words=found.words or in_title, exact=exact))
+    found = fingerprint_text(text, match.title, match.content_hash)
+    return replace(article, fingerprint=found)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pipelines.records import Fingerprint
 from pipelines.stages.compiled import compiled, signed
 from pipelines.stages.fingerprint import FILTER_BITS, U8, filter_bit, short_token
-from pipelines.stages.weights import RARE, U32, U64, UNITS
+from pipelines.stages.weights import RARE, U16, U32, U64, UNITS
 
 # How much each part counts. Chosen on the labelled pairs, `python -m benchmarks.stories`; they are
 # flat there: weights a third larger or smaller change no figure by more than labels can tell.
@@ -181,7 +181,7 @@ def _weight_of(words: U64) -> int:
 
 
 @compiled
-def _share(kept: NDArray[np.uint16], words: U64, others: U64) -> float:
+def _share(kept: U16, words: U64, others: U64) -> float:
     """The share of the kept words that is among any of these; 0 without any."""
     count = there = 0
     for short in kept:

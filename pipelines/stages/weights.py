@@ -15,18 +15,21 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.stages.compiled import compiled
+from pipelines.stages.compiled import compiled, signed
 
+U16 = NDArray[np.uint16]
 U32 = NDArray[np.uint32]
 U64 = NDArray[np.uint64]
 
 DATA = Path(__file__).parent / "data"
-WEIGHTS_VERSION = "w1"
+WEIGHTS_VERSION = "w2"
 
 # Weights are whole multiples of 1/32 nat: integers add up alike on every machine.
 UNITS = 32
 # Nats of a word that the table does not hold, and of every number: 5 above the commonest fifty.
 RARE = 5
+
+UTF_16 = "utf-16-le"  # the encoding that Python makes of Arabic text in no time
 
 # One number, however it is written: newsrooms spell small ones out or not as they like.
 NUMBER_WORDS = {
@@ -66,13 +69,9 @@ _BASE, _INVERSE = np.uint64(_GOLDEN), np.uint64(pow(_GOLDEN, -1, 1 << 64))
 _ZERO, _ONE = np.uint64(0), np.uint64(1)
 _SPACE = 32
 
-# The table of weights has 2^18 places; of two words at one place the lighter one has it, and the
-# other counts as rare (1 in 40 words, none of them common).
-_PLACE_BITS = np.uint32(32 - 18)
-_TAG = np.uint32(0xFFFFFF)
-_WEIGHT_BITS, _WEIGHT = np.uint32(8), np.uint32(0xFF)
-_RARE, _NOTHING = np.uint32(RARE * UNITS), np.uint32(0)
-_NUMBER = np.uint32(255)
+_RARE, _NOTHING = np.uint8(RARE * UNITS), np.uint32(0)
+_NUMBER = np.uint8(255)
+_ROOM = 4  # places in a table for each word, at least
 
 
 class Words(NamedTuple):
@@ -91,11 +90,13 @@ class Words(NamedTuple):
 
 
 class Table(NamedTuple):
-    """Weights by 18 bits of a word's hash, the other bits beside them; and of the words for numbers
-    their hashes, ascending, with those of the digits.
+    """A hash table with open addressing, mostly empty: words by their hash, 0 for none, and
+    what each weighs, an unknown one `RARE`; and the words for numbers, ascending, with the hashes
+    of their digits. It is small, for between two articles it leaves the processor's caches.
     """
 
-    weights: U32
+    words: U32
+    weights: NDArray[np.uint8]
     numbers: U32
     digits: U32
 
@@ -108,8 +109,8 @@ def mixed(key: np.uint64) -> np.uint64:
 
 
 @compiled
-def hash_words(codes: U32) -> tuple[U32, U64, U64]:
-    """Tokens, sums and turns of the words of a text, given as code points: a space precedes each.
+def hash_words(codes: U16) -> tuple[U32, U64, U64]:
+    """Tokens, sums and turns of the words of a text in UTF-16: a space precedes each.
 
     Words are runs of characters in one polynomial rolling hash (Karp and Rabin 1987) modulo 2^64:
     a word's hash does not depend on where in the text it stands.
@@ -133,6 +134,16 @@ def hash_words(codes: U32) -> tuple[U32, U64, U64]:
 
 
 @compiled
+def place_of(words: U32, token: np.uint32) -> int:
+    """Where in a table a word stands, or would."""
+    last = len(words) - 1  # their number is a power of two
+    at = signed(token) & last
+    while words[at] != _NOTHING and words[at] != token:
+        at = (at + 1) & last
+    return at
+
+
+@compiled
 def weigh(tokens: U32, table: Table) -> U32:
     """The weights of words; `tokens` of numbers become those of their digits, those of words that
     weigh nothing 0.
@@ -140,15 +151,12 @@ def weigh(tokens: U32, table: Table) -> U32:
     weights = np.empty(len(tokens), np.uint32)
     for at in range(len(tokens)):
         token = tokens[at]
-        found = table.weights[token >> _PLACE_BITS]
-        weight = _RARE
-        if found >> _WEIGHT_BITS == token & _TAG:
-            weight = found & _WEIGHT
-            if weight == _NUMBER:
-                weight = _RARE
-                tokens[at] = table.digits[np.searchsorted(table.numbers, token)]
-            elif weight == _NOTHING:
-                tokens[at] = _NOTHING
+        weight = table.weights[place_of(table.words, token)]
+        if weight == _NUMBER:
+            weight = _RARE
+            tokens[at] = table.digits[np.searchsorted(table.numbers, token)]
+        elif weight == 0:
+            tokens[at] = _NOTHING
         weights[at] = weight
     return weights
 
@@ -169,12 +177,12 @@ def run_hashes(sums: U64, turns: U64, n: int, first: int) -> U64:
     return hashes
 
 
-def code_points(text: str) -> U32:
-    """The characters of a text of the match layer, with one space before each word."""
+def code_units(text: str) -> U16:
+    """The UTF-16 of a text of the match layer, with one space before each word."""
     text = f" {text}"
     if "  " in text or "\n" in text or text[-1] == " ":
         text = f" {' '.join(text.split())}"
-    return np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
+    return np.frombuffer(text.encode(UTF_16), dtype=np.uint16)
 
 
 class Vocabulary:
@@ -184,20 +192,23 @@ class Vocabulary:
         """`weights` in units, by word; without numbers."""
         numbers = {name: digits for digits, names in NUMBER_WORDS.items() for name in names.split()}
         known = {word: weight for word, weight in weights.items() if word not in numbers}
-        # Written from the heaviest to the lightest, so that the lightest stays.
-        known = dict(sorted(known.items(), key=lambda item: -item[1]))
-        tokens = hash_words(code_points(" ".join([*known, *numbers])))[0]
-        digits = hash_words(code_points(" ".join(numbers.values())))[0]
+        tokens = hash_words(code_units(" ".join([*known, *numbers])))[0]
+        digits = hash_words(code_units(" ".join(numbers.values())))[0]
         names = tokens[len(known) :]
-        marks = np.array([*known.values(), *[_NUMBER] * len(numbers)], dtype=np.uint32)
-        places = np.zeros(1 << (32 - int(_PLACE_BITS)), dtype=np.uint32)
-        places[tokens >> _PLACE_BITS] = (tokens & _TAG) << _WEIGHT_BITS | marks
+        words = np.zeros(1 << (_ROOM * len(tokens)).bit_length(), dtype=np.uint32)
+        marks = np.full(len(words), _RARE)
+        for token, weight in zip(
+            tokens, [*known.values(), *[int(_NUMBER)] * len(names)], strict=True
+        ):
+            at = place_of(words, token)
+            words[at] = token
+            marks[at] = weight
         order = np.argsort(names)
-        self.table = Table(places, names[order], digits[order])
+        self.table = Table(words, marks, names[order], digits[order])
 
     def words(self, text: str) -> Words:
         """The words of a text of the match layer; there is at least one."""
-        tokens, sums, turns = hash_words(code_points(text))
+        tokens, sums, turns = hash_words(code_units(text))
         return Words(tokens, weigh(tokens, self.table), sums, turns)
 
 
