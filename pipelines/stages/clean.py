@@ -5,11 +5,10 @@ page printed taken out, named, and listed with its raw offsets.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import tzinfo
 
 from pipelines.offsets import OffsetMap
-from pipelines.records import Article, Display, RawField, Time
+from pipelines.records import Article, Display, RawField, Time, changed
 from pipelines.stages.arabic.cues import cues_of
 from pipelines.stages.arabic.dates import read_date
 from pipelines.stages.arabic.language import language_of
@@ -47,7 +46,7 @@ def clean(article: Article, outlet_zones: OutletZones | None = None) -> Article:
     }
     zone = zone_of(outlet_zones or {}, article.source, found.told.get("outlet", ""))
     fetched = in_zone(article.fetched, zone)
-    return replace(
+    return changed(
         article,
         published=_published(article.published, found.date, fetched, zone),
         fetched=fetched,

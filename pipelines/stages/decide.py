@@ -6,10 +6,10 @@ articles in the same order give the same decisions, in one run or across a resta
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
-from pipelines.records import Article, Decision, Origin, Related, Verdict
+from pipelines.records import Article, Decision, Origin, Related, Verdict, changed
 from pipelines.stages.entry import (
     LEADER,
     LONGER,
@@ -23,7 +23,7 @@ from pipelines.stages.entry import (
 )
 from pipelines.stages.fingerprint import FILTER_BYTES, signature_weight
 from pipelines.stages.index import STATE_VERSION, Index, Known
-from pipelines.stages.likeness import NEXT_TO_NOTHING, holds, likeness, novelty
+from pipelines.stages.likeness import NEXT_TO_NOTHING, holds, likeness, novelty, tokens_of
 from pipelines.stages.store import NONE, TELLINGS
 from pipelines.stages.weights import RARE, UNITS, changed_numbers
 
@@ -91,14 +91,13 @@ def decide(article: Article, origin: Origin, index: Index) -> Article:
     again and changes nothing; kept are those on the last 8 contents of an article and on its last
     8 repetitions.
     """
-    index.expire(article.ingested_at)
-    known = index.known(article.article_id)
+    known = index.known(article.article_id, article.ingested_at)
     again = known.of_message(origin, article.match.content_hash) if known else None
     if again:
-        decision = replace(again.decision, event_time=event_time(article, index.window_ms))
-        return replace(article, decision=decision, entry=entry_of(article, decision, origin))
+        decision = changed(again.decision, event_time=event_time(article, index.window_ms))
+        return changed(article, decision=decision, entry=entry_of(article, decision, origin))
     decision = _judge_again(article, index, known) if known else _judge(article, index, 1)
-    decision = replace(
+    decision = changed(
         decision,
         sequence=index.last_sequence + 1,
         event_time=event_time(article, index.window_ms),
@@ -106,7 +105,7 @@ def decide(article: Article, origin: Origin, index: Index) -> Article:
     )
     entry = entry_of(article, decision, origin, told_before(decision, known, index))
     index.restore(entry)
-    return replace(article, decision=decision, entry=entry)
+    return changed(article, decision=decision, entry=entry)
 
 
 def entry_of(article: Article, decision: Decision, origin: Origin, told: bytes = b"") -> bytes:
@@ -310,12 +309,13 @@ def _numbers_changed(article: Article, index: Index, like: _Compared, new: float
     most = like.left_out + _BESIDE_NUMBERS
     if like.left_out < 1 or not 0 < new * weight <= most + OTHERWISE_EQUAL * weight:
         return False
-    text = f"{article.match.standfirst} {article.match.body}"
-    changed = changed_numbers(text, partial(holds, index.told(like.slot)))
+    text = f"{article.match.standfirst} {article.match.body}".strip()
+    tokens = tokens_of(article.fingerprint.text)
+    count = changed_numbers(text, tokens, partial(holds, index.told(like.slot)))
     return (
-        changed > 0
-        and (new * weight - changed) <= OTHERWISE_EQUAL * weight
-        and like.left_out <= changed + _BESIDE_NUMBERS
+        count > 0
+        and (new * weight - count) <= OTHERWISE_EQUAL * weight
+        and like.left_out <= count + _BESIDE_NUMBERS
     )
 
 

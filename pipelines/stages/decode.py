@@ -7,14 +7,13 @@ import json
 import struct
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from datetime import date
 from io import BytesIO
 from typing import Any
 
 import fastavro
 
-from pipelines.records import Article, RawMessage, StageError, Time
+from pipelines.records import Article, RawMessage, StageError, Time, changed
 from pipelines.stages.arabic.layers import refuse_piles
 from pipelines.stages.times import parse_time
 from pipelines.stages.urls import canonical_url
@@ -84,7 +83,7 @@ def decode(raw: RawMessage, schema_by_id: SchemaLookup, *, max_bytes: int = MAX_
         raise StageError("empty", "the message has neither a title nor a body")
     published = parse_time(taken.get("published_at", ""))
     url, source, id_ = taken.get("url", ""), taken.get("source", ""), taken.get("id", "")
-    return replace(
+    return changed(
         _BLANK,
         article_id=article_id(url, source, id_, title, body),
         id=id_,

@@ -9,14 +9,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from pipelines.offsets import OffsetMap
-from pipelines.records import Article, Entity, EntityType, Mention, Passage
+from pipelines.records import Article, Entity, EntityType, Mention, Passage, changed
 from pipelines.stages import recognizer
 from pipelines.stages.gazetteer import (
     Gazetteer,
@@ -271,7 +271,7 @@ def entities(article: Article, gazetteer: Gazetteer, backend: Backend | None = N
     found += _short_forms(found, layers)
     if not found:
         return article
-    return replace(article, entities=_collect(article, found))
+    return changed(article, entities=_collect(article, found))
 
 
 def _candidates(

@@ -8,13 +8,12 @@ compared word by word.
 from __future__ import annotations
 
 import struct
-from dataclasses import replace
 
 import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from pipelines.records import Article, Fingerprint
+from pipelines.records import Article, Fingerprint, changed
 from pipelines.stages.compiled import compiled, signed
 from pipelines.stages.weights import (
     U16,
@@ -218,4 +217,4 @@ def fingerprint(article: Article) -> Article:
     match = article.match
     text = f"{match.standfirst} {match.body}".strip()
     found = fingerprint_text(text, match.title, match.content_hash)
-    return replace(article, fingerprint=found)
+    return changed(article, fingerprint=found)

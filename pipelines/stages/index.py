@@ -34,7 +34,7 @@ from pipelines.stages.entry import (
     short_topic,
 )
 from pipelines.stages.fingerprint import FINGERPRINT_VERSION, SIGNATURE, U8
-from pipelines.stages.store import NONE, REVISIONS, ROW, SLOT, STATE
+from pipelines.stages.store import BEFORE, NONE, REVISIONS, ROW, SLOT, STATE
 
 LAYOUT = "3"
 STATE_VERSION = f"{LAYOUT} {FINGERPRINT_VERSION} {PROFILE}"
@@ -50,7 +50,7 @@ _STORIES, _LAST_SEQUENCE, _CLOCK, _PUSHED_OUT = (
     list(STATE.fields or {}).index(name)
     for name in ("stories", "last_sequence", "clock", "pushed_out")
 )
-_UNPACK_SLOT = struct.Struct("<IIiiii").unpack_from
+_UNPACK_SLOT = struct.Struct("<IIIiiii").unpack_from
 _DUPLICATE = VERDICTS.index("duplicate")
 _SECOND_MS = 1000
 _LOW_32 = (1 << 32) - 1
@@ -152,15 +152,19 @@ class Index:
 
     def memory_bytes(self) -> int:
         """Bytes of all arrays."""
-        return sum(each.nbytes for each in self._store if each.base is None)
+        views = ("row_bytes", "link_bytes", "head_bytes")  # of the same memory
+        arrays = self._store._asdict()
+        return sum(each.nbytes for name, each in arrays.items() if name not in views)
 
     def expire(self, now: int) -> None:
         """Move the clock to `now`, never back, and forget what is a window older."""
         store.expire(self._store, now)
 
-    def known(self, article_id: str) -> Known | None:
-        """What is remembered of this article, if it was seen within the window."""
-        newest = store.row_of(self._store, _number(article_id))
+    def known(self, article_id: str, now: int = BEFORE) -> Known | None:
+        """What is remembered of this article, if it was seen within the window before `now` or the
+        latest time that the index knows; like `expire` it moves the clock.
+        """
+        newest = store.meet(self._store, now, _number(article_id))
         if newest == NONE:
             return None
         found = np.empty(2 * REVISIONS + 3, dtype=np.int32)
@@ -194,7 +198,7 @@ class Index:
         slot = self.leader(story_id)
         if slot == NONE:
             return []
-        longer = self._text(slot)[3]
+        longer = self._text(slot)[4]
         return [slot] if longer == NONE else [slot, longer]
 
     def candidates(self, keys: bytes) -> list[int]:
@@ -215,7 +219,7 @@ class Index:
 
     def owner(self, slot: int) -> str:
         """The article whose text this is."""
-        _, expires, row, *_ = self._text(slot)
+        _, expires, _, row, *_ = self._text(slot)
         assert expires, "nothing lives here"
         return self._rows[row * ROW.itemsize : row * ROW.itemsize + 16].hex()
 
@@ -232,7 +236,7 @@ class Index:
         slot = self.leader(story_id)
         if slot == NONE or REPRESENTATIVE * int(self._signatures[slot]["weight"]) > weight:
             return False
-        longer = self._text(slot)[3]
+        longer = self._text(slot)[4]
         return longer == NONE or self.owner(longer) == article_id
 
     # --- how it changes ---
@@ -245,7 +249,7 @@ class Index:
         entry; those before it have been taken in.
         """
         packed = np.frombuffer(b"".join(entries), dtype=np.uint8)
-        ends = np.array([*accumulate(map(len, entries))])
+        ends = np.fromiter(accumulate(map(len, entries)), np.int64, len(entries))
         done = 0
         while (done := store.take_in(self._store, packed, ends, done)) < len(entries):
             if not store.is_entry(self._store, np.frombuffer(entries[done], dtype=np.uint8)):

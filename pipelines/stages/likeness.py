@@ -199,5 +199,10 @@ def _is_among(short: np.uint16, words: U64) -> bool:
     return found
 
 
+def tokens_of(packed: bytes) -> U32:
+    """The hashes of a fingerprint's words."""
+    return (_words(packed) >> _BYTE).astype(np.uint32)
+
+
 def _words(packed: bytes) -> U64:
     return np.frombuffer(packed, dtype=np.uint64)

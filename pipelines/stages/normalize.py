@@ -5,9 +5,8 @@ texts are one text but for their spelling.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 
-from pipelines.records import Article, DateMention, Match, RawField
+from pipelines.records import Article, DateMention, Match, RawField, changed
 from pipelines.stages.arabic.layers import foreign_match_text, match_text
 from pipelines.stages.arabic.mentions import Part, date_mentions
 from pipelines.stages.times import own_clock
@@ -35,7 +34,7 @@ def normalize(article: Article) -> Article:
         Part(display.standfirst, standfirst, standfirst_offsets),
         Part(display.body, body, body_offsets),
     )
-    return replace(
+    return changed(
         article,
         dates=_dates(article, parts) if arabic else (),
         match=Match(

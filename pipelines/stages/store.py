@@ -71,7 +71,8 @@ SLOT = np.dtype(
     [
         ("published", "<u4"),  # seconds
         ("expires", "<u4"),  # seconds, rounded up; 0: nothing lives here
-        ("owner", "<i4"),  # row of the article whose text this is
+        ("sequence", "<u4"),  # of the decision on this text, its low half
+        ("owner", "<i4"),  # its article's row with that decision
         ("partner", "<i4"),  # a leader's longer text or NONE; of a longer text _LED_BY - its leader
         ("in_heap", "<i4"),  # its place there; of a free slot the next one
         ("told", "<i4"),  # of a leader the first filter of what else readers saw
@@ -295,7 +296,7 @@ def expire(s: Store, now: int) -> None:
 @compiled
 def _age(s: Store, slot: int) -> np.uint32:
     """How many decisions ago the one on this text was, modulo 2^32."""
-    return np.uint32(np.uint32(s.state[0].last_sequence) - s.rows[s.slots[slot].owner].sequence)
+    return np.uint32(np.uint32(s.state[0].last_sequence) - s.slots[slot].sequence)
 
 
 @compiled
@@ -410,7 +411,7 @@ def _place(s: Store, row: int, place: int, signature: U8) -> int:
     text = s.slots[slot]
     text.published = min(max(0, head.published // _SECOND_MS), _LAST_SECOND)
     text.expires = _seconds(head.event + state.window * _SECOND_MS)
-    text.owner, text.told = row, NONE
+    text.owner, text.sequence, text.told = row, np.uint32(head.sequence), NONE
     if leader == NONE:
         text.partner = NONE
         state.stories += 1
@@ -435,8 +436,11 @@ def lead(s: Store, slot: int) -> int:
 
 
 @compiled
-def row_of(s: Store, article: U64) -> int:
-    """The article's newest row, while it lives."""
+def meet(s: Store, now: int, article: U64) -> int:
+    """Forgets what is a window older than `now`; returns the article's newest row, while it lives,
+    or `NONE`.
+    """
+    expire(s, now)
     return _row_of(s, article[0], article[1])
 
 

@@ -179,10 +179,14 @@ def run_hashes(sums: U64, turns: U64, n: int, first: int) -> U64:
 
 def code_units(text: str) -> U16:
     """The UTF-16 of a text of the match layer, with one space before each word."""
-    text = f" {text}"
-    if "  " in text or "\n" in text or text[-1] == " ":
-        text = f" {' '.join(text.split())}"
-    return np.frombuffer(text.encode(UTF_16), dtype=np.uint16)
+    return np.frombuffer(f" {spaced(text)}".encode(UTF_16), dtype=np.uint16)
+
+
+def spaced(text: str) -> str:
+    """A text of the match layer with one space between two words."""
+    if "  " in text or "\n" in text or text[:1] == " " or text[-1:] == " ":
+        return " ".join(text.split())
+    return text
 
 
 class Vocabulary:
@@ -234,23 +238,25 @@ def vocabulary() -> Vocabulary:
     return Vocabulary(read_weights(DATA / "word_weights.tsv"))
 
 
-def changed_numbers(text: str, known: Callable[[U32], NDArray[np.bool_]]) -> int:
-    """How many distinct numbers of a text are new, by a test of which tokens are known.
+def changed_numbers(text: str, tokens: U32, known: Callable[[U32], NDArray[np.bool_]]) -> int:
+    """How many distinct numbers of a text with these tokens are new, by a test of which tokens are
+    known.
 
     Left out is what newsrooms write in several ways: years, thousands in groups, decimals; and a
     number counts as known with its article as well (ال25).
     """
-    words = text.split()
-    digits = [at for at, word in enumerate(words) if word.isdecimal()]
-    grouped = {at + by for at in digits for by in (-1, 1)}
-    alone = {words[at] for at in digits if at not in grouped and not _YEAR.match(words[at])}
-    numbers = [*alone, *_SMALL_NUMBERS.intersection(words)]
-    if not numbers:
-        return 0
-    # Few forms: each is a chance to be known by mistake.
-    forms = [
-        f"{number} {number if number in _SMALL_NUMBERS else f'ال{number}'}" for number in numbers
-    ]
-    tokens = vocabulary().words(" ".join(forms)).tokens
-    found = known(tokens).reshape(-1, 2).any(axis=1)
-    return len(set(tokens[::2][~found].tolist()))
+    words = spaced(text).split(" ")
+    new: set[int] = set()
+    for at in (~known(tokens)).nonzero()[0].tolist():
+        word = words[at]
+        if word.isdecimal() and not _YEAR.match(word):
+            grouped = any(
+                each.isdecimal() for each in (*words[max(0, at - 1) : at], *words[at + 1 : at + 2])
+            )
+            # Few forms: each is a chance to be known by mistake.
+            if grouped or known(vocabulary().words(f"ال{word}").tokens).any():
+                continue
+        elif word not in _SMALL_NUMBERS:
+            continue
+        new.add(int(tokens[at]))
+    return len(new)

@@ -150,7 +150,8 @@ def new_numbers(text: str, told: str) -> int:
     signature = np.frombuffer(
         fingerprint_text(f"{told} {' '.join(names(30))}").signature, SIGNATURE
     )
-    return changed_numbers(text, lambda tokens: holds(signature["filter"], tokens))
+    tokens = vocabulary().words(text).tokens
+    return changed_numbers(text, tokens, lambda tokens: holds(signature["filter"], tokens))
 
 
 @pytest.mark.parametrize(
