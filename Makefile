@@ -31,7 +31,7 @@ eval: $(VENV)/dev
 	$(BIN)/python -m benchmarks.parts
 	$(if $(MEDIAWIKI),$(BIN)/python -m benchmarks.language $(MEDIAWIKI))
 
-# The recognizer of --ner=model, from the data that KHABAR_SHARED holds: half an hour on one core. Several
+# The recognizer, from the data that KHABAR_SHARED holds: half an hour on one core. Several
 # threads would add numbers up in another order, and the file would not be the same to the bit.
 model: $(VENV)/dev
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 \

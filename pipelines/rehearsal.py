@@ -38,7 +38,7 @@ def rehearse(ner: str, say: Say) -> None:
     patience.daemon = True
     patience.start()
     try:
-        known, backend = (gazetteer(), backend_of(ner)) if ner != "none" else (None, None)
+        tables = None if ner == "none" else (gazetteer(), backend_of(ner))
         index = Index()
         for number, sample in enumerate(samples.read()):
             origin = Origin("samples", 0, number, number)
@@ -53,12 +53,11 @@ def rehearse(ner: str, say: Say) -> None:
             except StageError:
                 continue
             article = decide(fingerprint(normalize(article)), origin, index)
-            if known:
-                entities(article, known, backend)
+            if tables:
+                entities(article, *tables)
     finally:
         patience.cancel()
 
 
 if __name__ == "__main__":
-    for each in ("model", "none"):
-        rehearse(each, print)
+    rehearse("default", print)

@@ -68,10 +68,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "ner",
         "default",
-        "How entities are found: default by tables of names; model by a trained recognizer as "
-        "well, which finds most names that no table holds and costs throughput; camel by "
-        "camel-tools' BERT as well, slower still and installed apart; none leaves them empty.",
-        choices=("default", "model", "camel", "none"),
+        "How entities are found: by tables of names, and default by a trained recognizer as well, "
+        "camel by camel-tools' BERT, which is slow and installed apart; none leaves them empty.",
+        choices=("default", "camel", "none"),
     ),
     Setting(
         "outlet_zones",

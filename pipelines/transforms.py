@@ -175,13 +175,11 @@ def gazetteer() -> Gazetteer:
 
 
 @cache
-def backend_of(ner: str) -> Backend | None:
-    """The recognizer that the setting `ner` names, one in a process; None for tables alone.
+def backend_of(ner: str) -> Backend:
+    """The recognizer that the setting `ner` names, one in a process.
 
     Raises ModelError when its model cannot be read.
     """
-    if ner == "default":
-        return None
     return Camel() if ner == "camel" else Recognizer()
 
 
