@@ -19,8 +19,9 @@ TABLES = ("places.tsv", "groups.tsv", "people.tsv", "countries.tsv", "cities.tsv
 
 # How far an alias can be trusted by itself; written after it in the tables.
 # "" always · "~" not as the adjective of a definite noun · "@" with its country in the article ·
-# "?" with a sign of place before it, too · "!" only after a word such as "city of". A
-# recognizer that has exactly this name bears out all but the last. Whatever the mark, once its bearer is named beyond doubt in an article, the name is taken in all of it.
+# "?" with a sign of place before it, too · "!" only after a word such as "city of". A recognizer
+# that has exactly this name bears out all but the last. Whatever the mark, once its bearer is named
+# beyond doubt in an article, the name is taken in all of it.
 Trust = Literal["", "~", "@", "?", "!"]
 
 _MARKS: tuple[Trust, ...] = ("~", "@", "?", "!")
