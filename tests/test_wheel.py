@@ -57,6 +57,7 @@ def test_content(installed: Path) -> None:
         assert (installed / path.relative_to(ROOT)).read_bytes() == path.read_bytes()
 
 
+@pytest.mark.slow  # compiles all anew
 def test_works_away_from_the_checkout(installed: Path, tmp_path: Path) -> None:
     """`khabar process` runs on the wheel's own schemas and data; the samples are there, too."""
     where = (

@@ -94,7 +94,9 @@ def test_ten_kills_over_20000_articles_lose_and_double_nothing(kafka: Settings) 
     check_all_topics(kafka)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
 def test_a_signal_ends_within_two_seconds_and_commits(kafka: Settings, number: int) -> None:
     """SIGTERM and SIGINT end a busy run with exit code 0 within 2 s; a next run goes on without
     loss."""

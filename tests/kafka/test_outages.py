@@ -25,6 +25,7 @@ from tests.kafka.harness import (
 from tests.kafka.test_delivery import committed, wait_for
 
 
+@pytest.mark.slow
 def test_a_broker_killed_in_mid_stream(own_kafka) -> None:
     """When Kafka is killed, the run ends with exit code 75 and one line; with Kafka back, the next
     run goes on, and nothing is missing or doubled."""
@@ -67,6 +68,7 @@ def test_a_short_outage_is_sat_out(own_kafka) -> None:
     check_all_topics(settings)
 
 
+@pytest.mark.slow
 def test_the_registry_away_in_mid_stream(own_kafka) -> None:
     """JSON goes on without the registry, which is asked only for schemas it has not told yet; a
     framed message of an unknown one ends the run with 75, and comes through when it is back."""
@@ -107,6 +109,7 @@ def test_a_batch_that_kafka_refused_is_never_committed(kafka: Settings) -> None:
     assert committed(kafka) == 0
 
 
+@pytest.mark.slow
 def test_at_start_the_run_waits_for_kafka(own_kafka) -> None:
     """A run started while Kafka is away waits for it, says so, and then runs."""
     services, settings = own_kafka.services, own_kafka.settings

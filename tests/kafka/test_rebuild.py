@@ -30,7 +30,7 @@ def opened(settings: Settings) -> Job:
     return job
 
 
-@pytest.mark.parametrize("partitions", [1, 3])
+@pytest.mark.parametrize("partitions", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_a_rebuilt_index_answers_like_the_one_it_replaces(new_job, partitions: int) -> None:
     """After a rebuild the index knows the same articles and decisions, and the next articles are
     decided as if nothing had happened."""
