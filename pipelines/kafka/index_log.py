@@ -49,8 +49,9 @@ class IndexLog:
         prefix = self._prefix()
         for value in self._values(self.end, stopped):
             # Nearly all are decisions of one writer, all alike up to the sequence.
-            if value.startswith(prefix):
-                states.append(_state(value, len(prefix)))
+            state = _state(value, len(prefix)) if value.startswith(prefix) else b""
+            if state:
+                states.append(state)
                 if len(states) == _AT_ONCE:
                     self.index.restore(*states)
                     states.clear()
@@ -159,11 +160,16 @@ class IndexLog:
 
 
 def _state(value: bytes, at: int) -> bytes:
-    """The state behind the sequence and its own length, two Avro longs from `at` on."""
-    for _ in range(2):
-        while value[at] > 127:
+    """The state behind the sequence and its own length, two Avro longs from `at` on; empty where
+    the value is cut off before it.
+    """
+    try:
+        for _ in range(2):
+            while value[at] > 127:
+                at += 1
             at += 1
-        at += 1
+    except IndexError:
+        return b""
     return value[at:]
 
 

@@ -44,7 +44,7 @@ def behind(table: U64, at: int) -> int:
 
 
 @compiled
-def entry_of(key: np.uint64, number: int) -> np.uint64:
+def packed_entry(key: np.uint64, number: int) -> np.uint64:
     """What stands in the table for `number` under `key`."""
     return (key & _HASH) << _SHIFT | np.uint64(number) + _ONE
 

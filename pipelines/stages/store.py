@@ -35,10 +35,10 @@ from pipelines.stages.hashtable import (
     U64,
     behind,
     empty,
-    entry_of,
     home,
     is_under,
     number_of,
+    packed_entry,
     refill,
 )
 
@@ -94,7 +94,7 @@ STATE = np.dtype(
 )
 BEFORE = -(1 << 62)  # before any time that a record can carry
 
-MOST_LINKS = 255  # that an entry can have
+LINK_ROOM = 255  # that an entry can have
 
 _LED_BY = -2
 _SECOND_MS = 1000
@@ -183,7 +183,7 @@ def with_room(store: Store, more: int = 1) -> Store:
     if state["told"] + TELLINGS >= len(store.told):
         told, following = _longer(store.told), _longer(store.told_next)
         store = store._replace(told=told, told_next=following)
-    if state["links"] + MOST_LINKS > len(store.links):
+    if state["links"] + LINK_ROOM > len(store.links):
         links = _longer(store.links)
         store = store._replace(links=links, link_bytes=_bytes_of(links))
     return store
@@ -601,7 +601,7 @@ def _enter(s: Store, table: U64, key: np.uint64, of_exact: int, old: int, row: i
         at = behind(table, at)
     if instead != NONE:
         at = instead
-    table[at] = entry_of(key, row)
+    table[at] = packed_entry(key, row)
     return 1 if instead == NONE else 0
 
 
@@ -627,7 +627,7 @@ def _post(s: Store, slot: int, key: np.uint64) -> None:
         s.state[0].keys += 1
     else:
         at = instead
-    s.keys[at] = entry_of(key, slot)
+    s.keys[at] = packed_entry(key, slot)
 
 
 # --- what an entry changes ---
@@ -640,7 +640,7 @@ def _has_room(s: Store) -> bool:
         (state.free_row != NONE or state.rows < len(s.rows))
         and (state.free_slot != NONE or state.slots < len(s.slots))
         and state.told + TELLINGS < len(s.told)
-        and state.links + MOST_LINKS <= len(s.links)
+        and state.links + LINK_ROOM <= len(s.links)
         and _fits(s.keys, state.keys, KEYS)
         and _fits(s.articles, state.articles, 1)
         and _fits(s.exact, state.exact, 1)

@@ -134,7 +134,7 @@ def hash_words(codes: U16) -> tuple[U32, U64, U64]:
 
 
 @compiled
-def place_of(words: U32, token: np.uint32) -> int:
+def word_at(words: U32, token: np.uint32) -> int:
     """Where in a table a word stands, or would."""
     last = len(words) - 1  # their number is a power of two
     at = signed(token) & last
@@ -151,7 +151,7 @@ def weigh(tokens: U32, table: Table) -> U32:
     weights = np.empty(len(tokens), np.uint32)
     for at in range(len(tokens)):
         token = tokens[at]
-        weight = table.weights[place_of(table.words, token)]
+        weight = table.weights[word_at(table.words, token)]
         if weight == _NUMBER:
             weight = _RARE
             tokens[at] = table.digits[np.searchsorted(table.numbers, token)]
@@ -204,7 +204,7 @@ class Vocabulary:
         for token, weight in zip(
             tokens, [*known.values(), *[int(_NUMBER)] * len(names)], strict=True
         ):
-            at = place_of(words, token)
+            at = word_at(words, token)
             words[at] = token
             marks[at] = weight
         order = np.argsort(names)

@@ -14,10 +14,10 @@ from pipelines.stages.hashtable import (
     LARGEST,
     behind,
     empty,
-    entry_of,
     home,
     is_under,
     number_of,
+    packed_entry,
     refill,
 )
 
@@ -43,7 +43,7 @@ def add(table: np.ndarray, key: int, number: int) -> None:
     at = home(table, np.uint64(key))
     while table[at]:
         at = behind(table, at)
-    table[at] = entry_of(np.uint64(key), number)
+    table[at] = packed_entry(np.uint64(key), number)
 
 
 def check(table: np.ndarray, model: Model) -> None:
@@ -71,7 +71,7 @@ def test_it_holds_what_a_dict_would(steps):
                 {
                     (key, number): count
                     for (key, number), count in model.items()
-                    if int(entry_of(np.uint64(key), number)) % step == 0
+                    if int(packed_entry(np.uint64(key), number)) % step == 0
                 }
             )
             assert used == model.total()
