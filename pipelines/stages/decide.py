@@ -22,8 +22,8 @@ from pipelines.stages.entry import (
     short,
 )
 from pipelines.stages.fingerprint import FILTER_BYTES, signature_weight
-from pipelines.stages.index import STATE_VERSION, Index, Known
-from pipelines.stages.likeness import NEXT_TO_NOTHING, holds, likeness, novelty, tokens_of
+from pipelines.stages.index import STATE_VERSION, Found, Index, Known
+from pipelines.stages.likeness import NEXT_TO_NOTHING, Likeness, holds, novelty, tokens_of
 from pipelines.stages.store import NONE, TELLINGS
 from pipelines.stages.weights import RARE, UNITS, changed_numbers
 
@@ -91,12 +91,16 @@ def decide(article: Article, origin: Origin, index: Index) -> Article:
     again and changes nothing; kept are those on the last 8 contents of an article and on its last
     8 repetitions.
     """
-    known = index.known(article.article_id, article.ingested_at)
+    found = index.ask(article.article_id, article.fingerprint, article.ingested_at)
+    known = found.known
     again = known.of_message(origin, article.match.content_hash) if known else None
     if again:
         decision = changed(again.decision, event_time=event_time(article, index.window_ms))
         return changed(article, decision=decision, entry=entry_of(article, decision, origin))
-    decision = _judge_again(article, index, known) if known else _judge(article, index, 1)
+    if known:
+        decision = _judge_again(article, index, found, known)
+    else:
+        decision = _judge(article, index, found, 1)
     decision = changed(
         decision,
         sequence=index.last_sequence + 1,
@@ -143,7 +147,7 @@ def place_of(article: Article, decision: Decision, index: Index) -> int:
     return NOWHERE if decision.verdict == "duplicate" else TOLD
 
 
-def _judge_again(article: Article, index: Index, known: Known) -> Decision:
+def _judge_again(article: Article, index: Index, found: Found, known: Known) -> Decision:
     """A known article in a new message: a repetition, a new revision, or to be judged anew."""
     same = known.with_content(article.match.content_hash)
     if same:
@@ -165,13 +169,14 @@ def _judge_again(article: Article, index: Index, known: Known) -> Decision:
         row.decision.verdict != "duplicate" or row.decision.story_id == article.article_id
         for row in known.rows
     ):
-        return _judge(article, index, last + 1, story_id)
+        return _judge(article, index, found, last + 1, story_id)
     slot = index.leader(story_id)
     verdict, rule = _cued(article) or ("revision", "same-id")
     own = known.slot if known.slot != NONE else slot
-    before = [own] if own != NONE and index.compares(own) else []
-    compared = _compare(article, index, before, with_itself=True)
-    like = compared[0] if compared else _Compared(own)
+    like = _Compared(own)
+    if own != NONE and index.compares(own) and article.fingerprint.signature:
+        how = index.likeness(article.fingerprint, [own])
+        (like,) = _compare(article, index, [own], how, with_itself=True)
     new, news = _novelty(article, index, slot)
     return Decision(
         verdict=verdict,
@@ -190,11 +195,12 @@ def _judge_again(article: Article, index: Index, known: Known) -> Decision:
     )
 
 
-def _judge(article: Article, index: Index, revision: int, story_id: str | None = None) -> Decision:
+def _judge(
+    article: Article, index: Index, found: Found, revision: int, story_id: str | None = None
+) -> Decision:
     """An article that no reader has seen; `story_id` is where an earlier text of it belonged."""
-    exact = index.same_content(article.fingerprint.exact, article.article_id)
-    if exact:
-        matched, story, content = exact
+    if found.same:
+        matched, story, content = found.same
         same_title = content == short(article.match.content_hash.encode())
         verdict: Verdict = "duplicate"
         rule = "exact" if same_title else "exact-text"
@@ -217,9 +223,10 @@ def _judge(article: Article, index: Index, revision: int, story_id: str | None =
     if not article.fingerprint.signature:
         return Decision(story_id=article.article_id, revision=revision, rule="no-match")
     own_story = list(filter(index.compares, index.texts(story_id))) if story_id else []
+    likeness = index.likeness(article.fingerprint, own_story) if own_story else []
     compared: list[_Compared] = []
-    for slots in (own_story, index.candidates(article.fingerprint.keys)):
-        compared = _compare(article, index, slots)
+    for slots, how in ((own_story, likeness), (found.slots, found.likeness)):
+        compared = _compare(article, index, slots, how)
         same = [each for each in compared if each.rule]
         if same:
             # max keeps the first of equals, and slots come oldest first.
@@ -341,19 +348,21 @@ def _by_containment(compared: _Compared) -> float:
 
 
 def _compare(
-    article: Article, index: Index, slots: list[int], *, with_itself: bool = False
+    article: Article,
+    index: Index,
+    slots: list[int],
+    likeness: list[Likeness],
+    *,
+    with_itself: bool = False,
 ) -> list[_Compared]:
-    """Hold an article against the texts in these slots, but not against its own.
+    """What it means how an article stands to the texts in these slots, but for its own.
 
     What one holds of the other is mostly a digest's item where they are not otherwise alike, so
     such texts are linked and stay apart.
     """
-    if not slots or not article.fingerprint.signature:
-        return []
-    signatures = index.signatures(slots)
     published = published_time(article)
     compared = []
-    for slot, like in zip(slots, likeness(article.fingerprint, signatures), strict=True):
+    for slot, like in zip(slots, likeness, strict=True):
         if like is NEXT_TO_NOTHING:
             continue
         if not with_itself and index.owner(slot) == article.article_id:

@@ -14,7 +14,7 @@ from itertools import accumulate
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.records import Decision, Origin, Related
+from pipelines.records import Decision, Fingerprint, Origin, Related
 from pipelines.stages import store
 from pipelines.stages.arabic.layers import PROFILE
 from pipelines.stages.entry import (
@@ -33,7 +33,8 @@ from pipelines.stages.entry import (
     short,
     short_topic,
 )
-from pipelines.stages.fingerprint import FINGERPRINT_VERSION, SIGNATURE, U8
+from pipelines.stages.fingerprint import FINGERPRINT_VERSION, U8
+from pipelines.stages.likeness import Likeness, likeness, read_scores, words_of
 from pipelines.stages.store import BEFORE, NONE, REVISIONS, ROW, SLOT, STATE
 
 LAYOUT = "3"
@@ -104,6 +105,21 @@ class Known:
         return next((row for row in reversed(self.rows) if row.content == content), None)
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What there is in the window that a new article may be the same as.
+
+    `same` is another article in a living story that shares what exact copies share: its id, the
+    story's, its content. Only without one there are `slots`: the living texts that share a key,
+    oldest first, and how the article stands to each.
+    """
+
+    known: Known | None
+    same: tuple[str, str, bytes] | None
+    slots: list[int]
+    likeness: list[Likeness]
+
+
 class Index:
     """What the writer knows of the last window; one writer at a time, never shared.
 
@@ -123,7 +139,6 @@ class Index:
         self._state: memoryview[int] = made.state.view(np.int64).data
         self._rows = made.row_bytes.reshape(-1).data
         self._slots = made.slots.view(np.uint8).data
-        self._signatures = made.signatures.view(SIGNATURE).reshape(-1)
 
     # --- what decide asks ---
 
@@ -152,7 +167,7 @@ class Index:
 
     def memory_bytes(self) -> int:
         """Bytes of all arrays."""
-        views = ("row_bytes", "link_bytes", "head_bytes")  # of the same memory
+        views = ("row_bytes", "signature_bytes", "link_bytes", "head_bytes")  # of the same memory
         arrays = self._store._asdict()
         return sum(each.nbytes for name, each in arrays.items() if name not in views)
 
@@ -160,34 +175,26 @@ class Index:
         """Move the clock to `now`, never back, and forget what is a window older."""
         store.expire(self._store, now)
 
-    def known(self, article_id: str, now: int = BEFORE) -> Known | None:
-        """What is remembered of this article, if it was seen within the window before `now` or the
-        latest time that the index knows; like `expire` it moves the clock.
+    def ask(self, article_id: str, fingerprint: Fingerprint, now: int = BEFORE) -> Found:
+        """What a decision on an article rests on, if it is made at this time or, if that is later,
+        the latest that the index knows; like `expire` it moves the clock.
         """
-        newest = store.meet(self._store, now, _number(article_id))
-        if newest == NONE:
-            return None
-        found = np.empty(2 * REVISIONS + 3, dtype=np.int32)
-        count = store.chained(self._store, newest, found)
-        rows = sorted(map(self._row, set(found[:count].tolist())), key=_sequence)
-        again = [row for row in rows if row.decision.rule == SAME_CONTENT][-REVISIONS:]
-        others = [row for row in rows if row.decision.rule != SAME_CONTENT][-REVISIONS:]
-        slot = store.slot_of(self._store, newest)
-        return Known(slot, tuple(sorted(again + others, key=_sequence)))
+        exact, keys = _numbers(fingerprint.exact), _numbers(fingerprint.keys)
+        numbers, scores = store.ask(
+            self._store, now, _number(article_id), exact, keys, *words_of(fingerprint)
+        )
+        newest, row, *slots = numbers.tolist()
+        same = None
+        if row != NONE:
+            holder, content, _, story, *_ = UNPACK_DECISION(self._rows, row * ROW.itemsize)
+            same = holder.hex(), story.hex(), content
+        known = self._known(newest) if newest != NONE else None
+        return Found(known, same, slots, read_scores(scores) if slots else [])
 
-    def same_content(self, exact: bytes, article_id: str) -> tuple[str, str, bytes] | None:
-        """Another article in a living story that shares `exact`: its id, the story's, its content.
-
-        The story's leader if it is one of them, else the article that came last.
-        """
-        if not exact:
-            return None
-        shared = np.frombuffer(exact, dtype=np.uint64)
-        row = store.same_content(self._store, shared, _number(article_id))
-        if row == NONE:
-            return None
-        holder, content, _, story, *_ = UNPACK_DECISION(self._rows, row * ROW.itemsize)
-        return holder.hex(), story.hex(), content
+    def known(self, article_id: str) -> Known | None:
+        """What is remembered of this article, if it was seen within the window."""
+        newest = store.row_of(self._store, _number(article_id))
+        return self._known(newest) if newest != NONE else None
 
     def leader(self, story_id: str) -> int:
         """The slot of a living story's leader, or `NONE`."""
@@ -201,17 +208,13 @@ class Index:
         longer = self._text(slot)[4]
         return [slot] if longer == NONE else [slot, longer]
 
-    def candidates(self, keys: bytes) -> list[int]:
-        """The slots of living texts that share a key, oldest first."""
-        return store.candidates(self._store, np.frombuffer(keys, dtype=np.uint64))
-
-    def signatures(self, slots: Sequence[int]) -> NDArray[np.void]:
-        """What is kept of the texts in these slots: `SIGNATURE`, one for each."""
-        return self._signatures.take(slots)
+    def likeness(self, fingerprint: Fingerprint, slots: Sequence[int]) -> list[Likeness]:
+        """How a text stands to those in these slots, all of which `compares`."""
+        return likeness(fingerprint, self._store.signatures.take(slots))
 
     def compares(self, slot: int) -> bool:
         """Whether this text is long enough to be compared with."""
-        return bool(self._signatures[slot]["weight"])
+        return bool(self._store.signatures[slot]["weight"])
 
     def told(self, slot: int) -> U8:
         """What readers have seen in this text's story: filters of words, the leader's first."""
@@ -234,7 +237,7 @@ class Index:
     def stands_in(self, story_id: str, article_id: str, weight: int) -> bool:
         """Whether a text of this weight is to be its story's longer one: there is no other's."""
         slot = self.leader(story_id)
-        if slot == NONE or REPRESENTATIVE * int(self._signatures[slot]["weight"]) > weight:
+        if slot == NONE or REPRESENTATIVE * int(self._store.signatures[slot]["weight"]) > weight:
             return False
         longer = self._text(slot)[4]
         return longer == NONE or self.owner(longer) == article_id
@@ -255,6 +258,16 @@ class Index:
             if not store.is_entry(self._store, np.frombuffer(entries[done], dtype=np.uint8)):
                 raise ValueError("an index entry is not as it was written")
             self._use(store.with_room(self._store, len(entries) - done))
+
+    def _known(self, newest: int) -> Known:
+        """What is remembered of the article of which this is the newest row."""
+        found = np.empty(2 * REVISIONS + 3, dtype=np.int32)
+        count = store.chained(self._store, newest, found)
+        rows = sorted(map(self._row, set(found[:count].tolist())), key=_sequence)
+        again = [row for row in rows if row.decision.rule == SAME_CONTENT][-REVISIONS:]
+        others = [row for row in rows if row.decision.rule != SAME_CONTENT][-REVISIONS:]
+        slot = store.slot_of(self._store, newest)
+        return Known(slot, tuple(sorted(again + others, key=_sequence)))
 
     def _text(self, slot: int) -> tuple[int, ...]:
         """The fields of `SLOT`."""
@@ -328,4 +341,8 @@ def _sequence(row: Row) -> int:
 
 def _number(article_id: str) -> NDArray[np.uint64]:
     """An id as rows have it."""
-    return np.frombuffer(bytes.fromhex(article_id), dtype=np.uint64)
+    return _numbers(bytes.fromhex(article_id))
+
+
+def _numbers(packed: bytes) -> NDArray[np.uint64]:
+    return np.frombuffer(packed, dtype=np.uint64)

@@ -54,7 +54,17 @@ def likeness(own: Fingerprint, others: NDArray[np.void]) -> list[Likeness]:
 
     Of several, those of which it holds less than `LEAST` are all the same: `NEXT_TO_NOTHING`.
     """
-    scores = _hold_against(_words(own.text), _words(own.distinct), _words(own.title), others)
+    every = np.arange(len(others))
+    return read_scores(hold_against(others, every, *words_of(own)))
+
+
+def words_of(own: Fingerprint) -> tuple[U64, U64, U64]:
+    """A text as the loops take it: its words in order, each of them once, those of its title."""
+    return _words(own.text), _words(own.distinct), _words(own.title)
+
+
+def read_scores(scores: NDArray[np.float64]) -> list[Likeness]:
+    """What `hold_against` returned."""
     return [
         Likeness(score, jaccard, containment, bool(shorter), left_out, bool(certain))
         if near
@@ -64,23 +74,23 @@ def likeness(own: Fingerprint, others: NDArray[np.void]) -> list[Likeness]:
 
 
 @compiled
-def _hold_against(
-    text: U64, distinct: U64, title: U64, others: NDArray[np.void]
+def hold_against(
+    signatures: NDArray[np.void], chosen: NDArray[np.int64], text: U64, distinct: U64, title: U64
 ) -> NDArray[np.float64]:
-    """What `Likeness` has of each of `others`, and behind it whether it is more than next to
-    nothing.
+    """What `Likeness` has of each of the `chosen` signatures, and behind it whether it is more than
+    next to nothing.
     """
-    scores = np.zeros((len(others), 7))
+    scores = np.zeros((len(chosen), 7))
     total, of_title = _weight_of(distinct), _weight_of(title)
-    for at in range(len(others)):
-        other = others[at]
+    for at in range(len(chosen)):
+        other = signatures[chosen[at]]
         # Of the words that a text does not have, its filter shows this share all the same.
         mistaken = min((other.filled / FILTER_BITS) ** 2, SATURATED)
         held = signed(other.weight)
         shorter = min(total, held)
         common = _weight_in(other.filter, distinct)
         shared = min(max(0.0, (common - mistaken * total) / (1 - mistaken)), shorter)
-        if len(others) > 1 and shared < LEAST * shorter:
+        if len(chosen) > 1 and shared < LEAST * shorter:
             continue
         jaccard = shared / (total + held - shared)
         containment = shared / shorter

@@ -41,6 +41,7 @@ from pipelines.stages.hashtable import (
     packed_entry,
     refill,
 )
+from pipelines.stages.likeness import hold_against
 
 I32 = NDArray[np.int32]
 Bools = NDArray[np.bool_]
@@ -116,7 +117,8 @@ class Store(NamedTuple):
     rows: Records
     row_bytes: U8
     slots: Records
-    signatures: U8  # one for each slot
+    signatures: Records  # one for each slot
+    signature_bytes: U8
     heap: I32  # slots of living texts; the one that expires first is on top, of equals the oldest
     told: U8  # filters of texts
     told_next: I32
@@ -137,12 +139,14 @@ def new_store(window_ms: int, max_stories: int) -> Store:
     for name in ("free_row", "oldest_row", "newest_row", "free_slot", "free_told", "free_link"):
         state[name] = NONE
     rows, links, head = np.zeros(0, ROW), np.zeros(0, POOLED_LINK), np.zeros(1, HEAD)
+    signatures = np.zeros(0, SIGNATURE)
     return Store(
         state,
         rows,
         _bytes_of(rows),
         np.zeros(0, SLOT),
-        np.zeros((0, _SIGNATURE_BYTES), np.uint8),
+        signatures,
+        _bytes_of(signatures),
         np.zeros(0, np.int32),
         np.zeros((0, FILTER_BYTES), np.uint8),
         np.zeros(0, np.int32),
@@ -168,9 +172,11 @@ def with_room(store: Store, more: int = 1) -> Store:
         if state["dead_slots"] * 8 > state["slots"]:
             store = _sweep_keys(store, more)
         else:
+            signatures = _longer(store.signatures, more)
             store = store._replace(
                 slots=_longer(store.slots, more),
-                signatures=_longer(store.signatures, more),
+                signatures=signatures,
+                signature_bytes=_bytes_of(signatures),
                 heap=_longer(store.heap, more),
             )
     if not _fits(store.keys, state["keys"], KEYS):
@@ -405,9 +411,9 @@ def _place(s: Store, row: int, place: int, signature: U8) -> int:
     else:
         state.free_slot = s.slots[slot].in_heap
     if len(signature):
-        _copy(s.signatures, slot, signature, 0, _SIGNATURE_BYTES)
+        _copy(s.signature_bytes, slot, signature, 0, _SIGNATURE_BYTES)
     else:
-        s.signatures[slot] = 0
+        s.signature_bytes[slot] = 0
     text = s.slots[slot]
     text.published = min(max(0, head.published // _SECOND_MS), _LAST_SECOND)
     text.expires = _seconds(head.event + state.window * _SECOND_MS)
@@ -436,11 +442,8 @@ def lead(s: Store, slot: int) -> int:
 
 
 @compiled
-def meet(s: Store, now: int, article: U64) -> int:
-    """Forgets what is a window older than `now`; returns the article's newest row, while it lives,
-    or `NONE`.
-    """
-    expire(s, now)
+def row_of(s: Store, article: U64) -> int:
+    """An article's newest row, while it lives, or `NONE`."""
     return _row_of(s, article[0], article[1])
 
 
@@ -741,19 +744,37 @@ def _take_in(s: Store, entry: U8) -> None:
 # --- what is asked ---
 
 
-def candidates(s: Store, keys: U64) -> list[int]:
-    """The slots of living texts that share one of the keys, oldest first."""
-    found = _posted(s, keys)
-    found.sort()
-    slots = (found & _LOW_32).tolist()
-    return slots if len(slots) < 2 else list(dict.fromkeys(slots))
+@compiled
+def ask(
+    s: Store,
+    now: int,
+    article: U64,
+    exact: U64,
+    keys: U64,
+    text: U64,
+    distinct: U64,
+    title: U64,
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """All that a decision on an article asks for first; forgets what is a window older than `now`.
+
+    The article's newest row; the row of another one in a living story that shares `exact` (each may
+    be `NONE`); and where there is no such other the slots of living texts that share one of the
+    keys, oldest first, with what `hold_against` says of them.
+    """
+    expire(s, now)
+    newest = _row_of(s, article[0], article[1])
+    same = _same_content(s, exact[0], article[0], article[1]) if len(exact) else NONE
+    found = _posted(s, keys) if same == NONE else keys[:0]
+    numbers = np.empty(2 + len(found), np.int64)
+    numbers[0], numbers[1] = newest, same
+    for at in range(len(found)):
+        numbers[2 + at] = signed(found[at] & _LOW_32)
+    return numbers, hold_against(s.signatures, numbers[2:], text, distinct, title)
 
 
 @compiled
 def _posted(s: Store, keys: U64) -> U64:
-    """The slots under all keys, those that stand under several as often; above each how young it
-    is.
-    """
+    """The slots under all keys in the order of their age, the oldest first; above each its age."""
     found = np.empty(len(keys) * HOT_KEY, np.uint64)
     count = 0
     for key in keys:
@@ -762,29 +783,43 @@ def _posted(s: Store, keys: U64) -> U64:
             if is_under(s.keys[at], key):
                 slot = number_of(s.keys[at])
                 if s.slots[slot].expires and count < len(found):
-                    found[count] = np.uint64(~_age(s, slot)) << _HALF | np.uint64(slot)
-                    count += 1
+                    young = np.uint64(~_age(s, slot)) << _HALF | np.uint64(slot)
+                    count = _put_in_order(found, count, young)
             at = behind(s.keys, at)
     return found[:count]
 
 
 @compiled
-def same_content(s: Store, exact: U64, article: U64) -> int:
+def _put_in_order(numbers: U64, count: int, number: np.uint64) -> int:
+    """Puts a number among the first `count`, which rise, unless it is there; returns how many."""
+    at = count
+    while at and numbers[at - 1] > number:
+        at -= 1
+    if at and numbers[at - 1] == number:
+        return count
+    for behind_it in range(count, at, -1):
+        numbers[behind_it] = numbers[behind_it - 1]
+    numbers[at] = number
+    return count + 1
+
+
+@compiled
+def _same_content(s: Store, exact: np.uint64, article: np.uint64, rest: np.uint64) -> int:
     """The row of another article in a living story that shares `exact`, or `NONE`.
 
     The story's leader's if it is one of them, else that of the article that came last.
     """
-    number = _row_with(s, exact[0])
+    number = _row_with(s, exact)
     if number == NONE:
         return NONE
     row = s.rows[number]
     if _leader_of(s, row.story, row.story_rest) == NONE:
         return NONE
-    if row.story != article[0] or row.story_rest != article[1]:
+    if row.story != article or row.story_rest != rest:
         leader = _row_of(s, row.story, row.story_rest)
-        if leader != NONE and s.rows[leader].exact == exact[0]:
+        if leader != NONE and s.rows[leader].exact == exact:
             return leader
-    return NONE if row.article == article[0] and row.article_rest == article[1] else number
+    return NONE if row.article == article and row.article_rest == rest else number
 
 
 @compiled
@@ -795,7 +830,7 @@ def told(s: Store, slot: int) -> U8:
     while at != NONE:
         count, at = count + 1, s.told_next[at]
     found = np.empty((count, FILTER_BYTES), np.uint8)
-    found[0] = s.signatures[leader, :FILTER_BYTES]
+    found[0] = s.signature_bytes[leader, :FILTER_BYTES]
     at = s.slots[leader].told
     for number in range(1, count):
         found[number] = s.told[at]

@@ -12,7 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines import schemas
-from pipelines.records import Article, Decision, Display, Match, Origin, Passage, Related, Time
+from pipelines.records import (
+    Article,
+    Decision,
+    Display,
+    Fingerprint,
+    Match,
+    Origin,
+    Passage,
+    Related,
+    Time,
+)
 from pipelines.stages.decide import NEWS, STATE_VERSION, Index, decide, event_time
 from pipelines.stages.encode import index_record
 from pipelines.stages.entry import HEAD, LINK_BYTES
@@ -235,7 +245,8 @@ def test_words_that_every_text_has_do_not_count():
     write = Writer()
     write(article("a", f"{opening} {mixed(1)}"))
     found = write(article("b", f"{opening} {mixed(2)}")).decision
-    assert write.index.candidates(article("b", f"{opening} {mixed(2)}").fingerprint.keys)
+    other = article("b", f"{opening} {mixed(2)}")
+    assert write.index.ask(other.article_id, other.fingerprint).slots
     assert (found.verdict, found.related) == ("new", ())
 
 
@@ -419,7 +430,8 @@ def test_a_hot_key_keeps_its_newest_64_texts():
     write = Writer()
     for one in texts:
         write(replace(one, fingerprint=replace(one.fingerprint, keys=keys)))
-    found = [write.index.owner(slot) for slot in write.index.candidates(keys)]
+    slots = write.index.ask("ff" * 16, Fingerprint(keys=keys)).slots
+    found = [write.index.owner(slot) for slot in slots]
     assert found == [article_id(f"hot {number}") for number in range(6, HOT_KEY + 6)]
 
 
