@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from random import randbytes
 
 from pipelines.producers import samples
-from pipelines.records import Origin, RawMessage, StageError
+from pipelines.records import Origin, RawMessage, StageError, changed
 from pipelines.stages.clean import clean
 from pipelines.stages.decide import Index, decide
 from pipelines.stages.decode import decode
 from pipelines.stages.entities import entities
-from pipelines.stages.fingerprint import fingerprint
+from pipelines.stages.fingerprint import KEYS, fingerprint
 from pipelines.stages.normalize import normalize
 from pipelines.transforms import backend_of, gazetteer
 
@@ -26,6 +27,7 @@ Say = Callable[[str], None]
 # Seconds that a rehearsal takes at most where everything has been compiled.
 _COMPILED = 5
 _MAX_BYTES = 1_000_000
+_STRANGERS = 1_000
 
 
 def rehearse(ner: str, say: Say) -> None:
@@ -55,6 +57,11 @@ def rehearse(ner: str, say: Say) -> None:
             article = decide(fingerprint(normalize(article)), origin, index)
             if tables:
                 entities(article, *tables)
+        # So many that the index makes its tables longer.
+        for number in range(_STRANGERS):
+            other = changed(article.fingerprint, keys=randbytes(8 * KEYS), exact=randbytes(8))
+            stranger = changed(article, article_id=f"{number:032x}", fingerprint=other)
+            decide(stranger, origin, index)
     finally:
         patience.cancel()
 

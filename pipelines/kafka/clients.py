@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from kafka.errors import (
     SaslAuthenticationFailedError,
     UnsupportedSaslMechanismError,
 )
+from kafka.partitioner.default import DefaultPartitioner, murmur2
 
 from pipelines.errors import Outage, UsageError
 from pipelines.settings import Settings
@@ -116,11 +118,40 @@ def producer(settings: Settings, **ours: Any) -> Any:
                 "allow_auto_create_topics": False,
                 "metrics_enabled": False,
                 "reconnect_backoff_max_ms": 1000,
+                "partitioner": Partitioner(),
                 **client_settings(settings),
                 **ours,
             },
         )
     )
+
+
+class Partitioner(DefaultPartitioner):
+    """What all Kafka clients choose by default. The library finds a key's hash in Python, in a
+    quarter of the time of a whole send; the keys of entities come again and again.
+    """
+
+    def partition(
+        self,
+        topic: str,
+        key: bytes | None,
+        serialized_key: bytes | None,
+        value: bytes | None,
+        serialized_value: bytes | None,
+        cluster: Any,
+    ) -> int:
+        partitions = cluster.partitions_for_topic(topic)
+        if serialized_key is None or not partitions:
+            return int(
+                super().partition(topic, key, serialized_key, value, serialized_value, cluster)
+            )
+        ordered: list[int] = sorted(partitions)
+        return ordered[_hash(serialized_key) % len(ordered)]
+
+
+@lru_cache(maxsize=1 << 14)
+def _hash(key: bytes) -> int:
+    return int(murmur2(key)) & 0x7FFFFFFF
 
 
 def admin(settings: Settings, **ours: Any) -> Any:

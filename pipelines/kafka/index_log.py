@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -20,6 +21,7 @@ from pipelines.stages.decide import STATE_VERSION, Index
 
 _UNREADABLE = "unreadable"
 _AT_ONCE = 10_000  # decisions that are taken in together
+_TWO_LONGS = rb"(?:[\x80-\xff]*[\0-\x7f]){2}(?=.)"  # and something behind them
 
 
 def new_index(settings: Settings) -> Index:
@@ -46,12 +48,11 @@ class IndexLog:
     def catch_up(self, stopped: Callable[[], bool] = lambda: False) -> None:
         """Takes in what was committed since the last call. Raises Stopped, and KafkaError."""
         states: list[bytes] = []
-        prefix = self._prefix()
+        usual = self._usual()
         for value in self._values(self.end, stopped):
-            # Nearly all are decisions of one writer, all alike up to the sequence.
-            state = _state(value, len(prefix)) if value.startswith(prefix) else b""
-            if state:
-                states.append(state)
+            before = usual.match(value)
+            if before:
+                states.append(value[before.end() :])
                 if len(states) == _AT_ONCE:
                     self.index.restore(*states)
                     states.clear()
@@ -59,7 +60,7 @@ class IndexLog:
             self.index.restore(*states)
             states.clear()
             self._take_in(self._entry(value))
-            prefix = self._prefix()
+            usual = self._usual()
         self.index.restore(*states)
 
     def require_usable(self) -> None:
@@ -139,11 +140,13 @@ class IndexLog:
                 self._foreign.add(entry["state_version"])
         self.generation = max(self.generation, generation)
 
-    def _prefix(self) -> bytes:
-        """What the values of all decisions of this generation and version begin with."""
+    def _usual(self) -> re.Pattern[bytes]:
+        """What stands before the state in nearly all values: decisions of one generation and
+        version, all alike but for the sequence and the state's length, two Avro longs.
+        """
         decision = {"kind": "decision", "generation": self.generation, "sequence": 0, "state": b""}
         value = self.message({**decision, "state_version": STATE_VERSION, "group": ""}).value or b""
-        return value[: -len("\0\0")]  # of the sequence and of the state's length
+        return re.compile(re.escape(value[: -len(b"\0\0")]) + _TWO_LONGS, re.DOTALL)
 
     def _entry(self, value: bytes) -> dict[str, Any]:
         """The entry in a message, which an older version or another registry may have written."""
@@ -157,20 +160,6 @@ class IndexLog:
             return {"group": "", "sequence": 0} | entry if "kind" in entry else _unreadable()
         except encode.UNFRAME_ERRORS:
             return _unreadable()
-
-
-def _state(value: bytes, at: int) -> bytes:
-    """The state behind the sequence and its own length, two Avro longs from `at` on; empty where
-    the value is cut off before it.
-    """
-    try:
-        for _ in range(2):
-            while value[at] > 127:
-                at += 1
-            at += 1
-    except IndexError:
-        return b""
-    return value[at:]
 
 
 def _unreadable() -> dict[str, Any]:

@@ -14,7 +14,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from pipelines.records import Article, Fingerprint, changed
-from pipelines.stages.compiled import compiled, signed
+from pipelines.stages.compiled import allocating, compiled, signed
 from pipelines.stages.weights import (
     U16,
     U32,
@@ -102,7 +102,7 @@ def _telling(packed: U64, weights: U32, kept: U16) -> None:
     for at in range(len(packed)):
         if weights[at] >= _TELLING:
             short = short_token(packed[at])
-            if not np.any(kept[:count] == short):
+            if short not in kept[:count]:
                 kept[count] = short
                 count += 1
                 if count == len(kept):
@@ -126,7 +126,7 @@ def _smallest(hashes: U64, keys: U64) -> int:
     return count
 
 
-@compiled
+@allocating
 def _sketch(
     codes: U16, table: Table, in_title: int, keys: U64, shorts: U16, bits: U8
 ) -> tuple[U64, U64, int, int, int, int]:
@@ -150,12 +150,27 @@ def _sketch(
     while size < 2 * count:
         size, shift = 2 * size, shift - np.uint32(1)
     met = np.full(size, _LAST, np.uint64)
+    found, filled, weight = _fill(packed[in_title:], shift, met, distinct, bits)
+    lead = slice(in_title, in_title + LEAD_WORDS)
+    _telling(packed[lead], weights[lead], shorts[:LEAD])
+    _telling(packed[:in_title], weights[:in_title], shorts[LEAD:])
+    of_keys = _smallest(run_hashes(sums, turns, KEY_WORDS, in_title), keys)
+    return packed, distinct[:found], of_keys, filled, count, weight
+
+
+@compiled
+def _fill(words: U64, shift: np.uint32, met: U64, distinct: U64, bits: U8) -> tuple[int, int, int]:
+    """Fills `distinct` and the filter with the words; `met` is a free table for them, in which the
+    upper bits of a hash that `shift` leaves are a word's place.
+
+    Returns how many distinct ones there are, how many bits are set, and what they weigh.
+    """
     found, filled, weight = 0, 0, 0
-    for word in packed[in_title:]:
+    for word in words:
         token = np.uint32(word >> _BYTE)
         place = signed(np.uint32(token * _SPREAD) >> shift)
         while met[place] != _LAST and met[place] != word:
-            place = (place + 1) & (size - 1)
+            place = (place + 1) & (len(met) - 1)
         if met[place] == word:
             continue
         met[place] = word
@@ -167,11 +182,7 @@ def _sketch(
             mask = np.uint8(128 >> (bit & 7))
             filled += bool((bits[bit >> 3] & mask) == 0)
             bits[bit >> 3] |= mask
-    lead = slice(in_title, in_title + LEAD_WORDS)
-    _telling(packed[lead], weights[lead], shorts[:LEAD])
-    _telling(packed[:in_title], weights[:in_title], shorts[LEAD:])
-    of_keys = _smallest(run_hashes(sums, turns, KEY_WORDS, in_title), keys)
-    return packed, distinct[:found], of_keys, filled, count, weight
+    return found, filled, weight
 
 
 def fingerprint_text(text: str, title: str = "", content_hash: str = "") -> Fingerprint:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.stages.compiled import compiled, signed
+from pipelines.stages.compiled import allocating, compiled, signed
 
 U64 = NDArray[np.uint64]
 
@@ -61,7 +61,7 @@ def number_of(entry: np.uint64) -> int:
     return signed(entry & _NUMBER) - 1
 
 
-@compiled
+@allocating
 def refill(table: U64, kept: NDArray[np.bool_], room: int) -> tuple[U64, int]:
     """A table of those entries whose places are `kept`, with room for so many more, and how many
     entries it has.
@@ -73,10 +73,15 @@ def refill(table: U64, kept: NDArray[np.bool_], room: int) -> tuple[U64, int]:
     for at in range(len(table)):
         count += kept[at]
     made = np.zeros(max(_SMALLEST, int((count + room) / _FILLED)), np.uint64)
+    _move(table, kept, made)
+    return made, count
+
+
+@compiled
+def _move(table: U64, kept: NDArray[np.bool_], made: U64) -> None:
     for at in range(len(table)):
         if kept[at]:
             to = home(made, table[at] >> _SHIFT)
             while made[to]:
                 to = behind(made, to)
             made[to] = table[at]
-    return made, count

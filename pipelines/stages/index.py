@@ -171,13 +171,9 @@ class Index:
         arrays = self._store._asdict()
         return sum(each.nbytes for name, each in arrays.items() if name not in views)
 
-    def expire(self, now: int) -> None:
-        """Move the clock to `now`, never back, and forget what is a window older."""
-        store.expire(self._store, now)
-
     def ask(self, article_id: str, fingerprint: Fingerprint, now: int = BEFORE) -> Found:
         """What a decision on an article rests on, if it is made at this time or, if that is later,
-        the latest that the index knows; like `expire` it moves the clock.
+        the latest that the index knows. It moves the clock there, and forgets what has expired.
         """
         exact, keys = _numbers(fingerprint.exact), _numbers(fingerprint.keys)
         numbers, scores = store.ask(

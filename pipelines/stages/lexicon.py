@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.stages.compiled import compiled
+from pipelines.stages.compiled import allocating, compiled
 
 Ints = NDArray[np.int64]
 Codes = NDArray[np.uint32]
@@ -79,7 +79,7 @@ def _hash(codes: Codes, start: int, end: int, alef: int = 0, letter: int = 0) ->
     return np.int64(mixed)
 
 
-@compiled
+@allocating
 def _bounds(codes: Codes, between: int) -> Ints:
     """Where the marks between the parts of a text are, with one before it and one behind."""
     count = 2
@@ -96,14 +96,19 @@ def _bounds(codes: Codes, between: int) -> Ints:
     return found
 
 
-@compiled
+@allocating
 def hashes_of(codes: Codes, between: int) -> Ints:
     """The hashes of the parts that `between` parts."""
     bounds = _bounds(codes, between)
     found = np.empty(len(bounds) - 1, np.int64)
+    _fill_hashes(codes, bounds, found)
+    return found
+
+
+@compiled
+def _fill_hashes(codes: Codes, bounds: Ints, found: Ints) -> None:
     for part in range(len(found)):
         found[part] = _hash(codes, bounds[part] + 1, bounds[part + 1])
-    return found
 
 
 @compiled
@@ -122,7 +127,7 @@ def number_of(table: Table, key: int) -> Any:
     return table[place_of(table, key), 1]
 
 
-@compiled
+@allocating
 def free_table(count: int) -> Table:
     """A table with room for so many keys."""
     size = 2
@@ -131,26 +136,31 @@ def free_table(count: int) -> Table:
     return np.full((size, 2), -1, np.int64)
 
 
-@compiled
+@allocating
 def table_of(keys: Ints) -> Table:
     """The numbers of keys: where each stands first."""
     table = free_table(len(keys))
+    _enter(table, keys)
+    return table
+
+
+@compiled
+def _enter(table: Table, keys: Ints) -> None:
     for number, key in enumerate(keys):
         place = place_of(table, key)
         if table[place, 0] == -1:
             table[place, 0], table[place, 1] = key, number
-    return table
 
 
 # --- Words ---------------------------------------------------------------------------------------
 
 
 @compiled
-def _readings(codes: Codes, start: int, end: int) -> Ints:
-    """What a word may be, itself and behind proclitics: a row for each reading, where it begins and
-    whether an alef goes before; -1 beyond the last. For وللعراق also للعراق and العراق.
+def _read(codes: Codes, start: int, end: int, found: Ints) -> None:
+    """What a word may be, itself and behind proclitics: fills three rows, for each reading where it
+    begins and whether an alef goes before; -1 beyond the last. For وللعراق also للعراق and العراق.
     """
-    found = np.full((3, 2), -1, np.int64)
+    found[:] = -1
     found[0, 0], found[0, 1] = start, 0
     count = 1
     if end - start > 3:
@@ -162,26 +172,26 @@ def _readings(codes: Codes, start: int, end: int) -> Ints:
         if end - start > 3 and letter in (_LAM, _BEH, _KAF):
             found[count, 0] = start + 1
             found[count, 1] = letter == _LAM and codes[start + 1] == _LAM
-    return found
 
 
 @compiled
-def _forms(codes: Codes, start: int, end: int, out: Ints) -> None:
-    readings = _readings(codes, start, end)
+def _forms(codes: Codes, readings: Ints, end: int, out: Ints) -> None:
     for at in range(len(readings)):
         begin, alef = readings[at, 0], readings[at, 1]
         out[at] = _hash(codes, begin, end, alef) if begin >= 0 else 0
 
 
-@compiled
+@allocating
 def forms_of(codes: Codes) -> Ints:
     """Three hashes for each of the words, which spaces part: its own, and those of what it may be
     behind proclitics, or 0.
     """
     bounds = _bounds(codes, _SPACE)
     found = np.empty((len(bounds) - 1, 3), np.int64)
+    readings = np.empty((3, 2), np.int64)
     for word in range(len(found)):
-        _forms(codes, bounds[word] + 1, bounds[word + 1], found[word])
+        _read(codes, bounds[word] + 1, bounds[word + 1], readings)
+        _forms(codes, readings, bounds[word + 1], found[word])
     return found
 
 
@@ -292,7 +302,7 @@ def is_listed(words: Table, sets: Ints, codes: Codes) -> Any:
     return number >= 0 and sets[number] > 0
 
 
-@compiled
+@allocating
 def met(
     lexicon: Lexicon, codes: Codes, known: Table, count: int, rows: Steps, facts: Ints
 ) -> tuple[Ints, Any]:
@@ -301,23 +311,40 @@ def met(
     """
     bounds = _bounds(codes, _SPACE)
     numbers = np.empty(len(bounds) - 1, np.int64)
+    readings = np.empty((3, 2), np.int64)
+    return numbers, _meet(lexicon, codes, bounds, known, count, rows, facts, numbers, readings)
+
+
+@compiled
+def _meet(
+    lexicon: Lexicon,
+    codes: Codes,
+    bounds: Ints,
+    known: Table,
+    count: int,
+    rows: Steps,
+    facts: Ints,
+    numbers: Ints,
+    readings: Ints,
+) -> Any:
     for word in range(len(numbers)):
         start, end = bounds[word] + 1, bounds[word + 1]
         own = _hash(codes, start, end)
         place = place_of(known, own)
         if known[place, 0] == -1:
             known[place, 0], known[place, 1] = own, count
-            _describe(lexicon, codes, start, end, rows[count], facts[count])
+            _read(codes, start, end, readings)
+            _describe(lexicon, codes, start, end, readings, rows[count], facts[count])
             count += 1
         numbers[word] = known[place, 1]
-    return numbers, count
+    return count
 
 
 @compiled
 def _describe(
-    lexicon: Lexicon, codes: Codes, start: int, end: int, row: Steps, facts: Ints
+    lexicon: Lexicon, codes: Codes, start: int, end: int, readings: Ints, row: Steps, facts: Ints
 ) -> None:
-    """Writes what is known of the word `codes[start:end]`.
+    """Writes what is known of the word `codes[start:end]`, of which these are the readings.
 
     Its features: w the word, p q its beginnings and ends, d latin n its shape, t the beginnings of
     its shortest reading without proclitics, s all of its readings, @ lists, k clusters.
@@ -339,8 +366,7 @@ def _describe(
     else:
         _add_named(features, weights, _pair(_N, _ZERO + min(size, 8)), row)
 
-    _forms(codes, start, end, facts[FORM:])
-    readings = _readings(codes, start, end)
+    _forms(codes, readings, end, facts[FORM:])
     count = 1 + (readings[1, 0] >= 0) + (readings[2, 0] >= 0)
     kind, clustered = -1, False
     listed = lexicon.listed[:0]
@@ -463,17 +489,23 @@ def phrases_of(lines: str, kinds: NDArray[Any]) -> Phrases:
     )
 
 
-@compiled
+@allocating  # of whole arrays of hashes as well
 def _key(first: Any, second: Any) -> Any:
     return first * 31 + second
 
 
-@compiled
+@allocating
 def phrase_places(phrases: Phrases, forms: Ints) -> Ints:
     """For each word 0, or, in a listed name of several words, three times the number of its class
     and 1 at the name's beginning, 2 inside, 3 at its end. The first word may have proclitics.
     """
     places = np.zeros(len(forms), np.int64)
+    _mark(phrases, forms, places)
+    return places
+
+
+@compiled
+def _mark(phrases: Phrases, forms: Ints, places: Ints) -> None:
     at = 0
     while at < len(forms):
         row = _longest(phrases, forms, at)
@@ -485,7 +517,6 @@ def phrase_places(phrases: Phrases, forms: Ints) -> Ints:
         places[at] -= 1
         places[end - 1] += 1
         at = end
-    return places
 
 
 @compiled

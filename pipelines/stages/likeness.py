@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.records import Fingerprint
-from pipelines.stages.compiled import compiled, signed
+from pipelines.stages.compiled import allocating, compiled, signed
 from pipelines.stages.fingerprint import FILTER_BITS, U8, filter_bit, short_token
 from pipelines.stages.weights import RARE, U16, U32, U64, UNITS
 
@@ -73,7 +73,7 @@ def read_scores(scores: NDArray[np.float64]) -> list[Likeness]:
     ]
 
 
-@compiled
+@allocating
 def hold_against(
     signatures: NDArray[np.void], chosen: NDArray[np.int64], text: U64, distinct: U64, title: U64
 ) -> NDArray[np.float64]:
@@ -81,6 +81,19 @@ def hold_against(
     next to nothing.
     """
     scores = np.zeros((len(chosen), 7))
+    _hold_against(signatures, chosen, text, distinct, title, scores)
+    return scores
+
+
+@compiled
+def _hold_against(
+    signatures: NDArray[np.void],
+    chosen: NDArray[np.int64],
+    text: U64,
+    distinct: U64,
+    title: U64,
+    scores: NDArray[np.float64],
+) -> None:
     total, of_title = _weight_of(distinct), _weight_of(title)
     for at in range(len(chosen)):
         other = signatures[chosen[at]]
@@ -108,7 +121,6 @@ def hold_against(
         scores[at, 4] = (held - shared) / (RARE * UNITS)
         scores[at, 5] = mistaken <= CERTAIN
         scores[at, 6] = True
-    return scores
 
 
 def novelty(own: Fingerprint, told: U8) -> tuple[float, float]:
@@ -117,12 +129,14 @@ def novelty(own: Fingerprint, told: U8) -> tuple[float, float]:
 
     A new word that seems to be in a filter is made up for by those that do not.
     """
-    share, densest = _unseen(_words(own.text), told)
+    words = _words(own.text)
+    share, densest = _unseen(words, told, np.zeros(len(words), np.int64))
     return share, densest / UNITS
 
 
 @compiled
-def _unseen(words: U64, told: U8) -> tuple[float, float]:
+def _unseen(words: U64, told: U8, unseen: NDArray[np.int64]) -> tuple[float, float]:
+    """Fills `unseen`, zeros before, with the weights of the words that are in none of `told`."""
     seen_as_new = 1.0
     for text in told:
         filled = 0
@@ -132,7 +146,6 @@ def _unseen(words: U64, told: U8) -> tuple[float, float]:
                 filled += 1
         seen_as_new *= 1 - (filled / FILTER_BITS) ** 2
     seen_as_new = max(1 - SATURATED, seen_as_new)
-    unseen = np.zeros(len(words), np.int64)
     total, every, row, most = 0, 0, 0, 0
     for at in range(len(words)):
         weight = signed(words[at] & _WEIGHT)
@@ -148,13 +161,17 @@ def _unseen(words: U64, told: U8) -> tuple[float, float]:
     return share, min(most / seen_as_new, float(MOST_NEWS))
 
 
-@compiled
 def holds(told: U8, tokens: U32) -> NDArray[np.bool_]:
     """Which of these words are in any of the filters."""
     found = np.empty(len(tokens), np.bool_)
+    _holds(told, tokens, found)
+    return found
+
+
+@compiled
+def _holds(told: U8, tokens: U32, found: NDArray[np.bool_]) -> None:
     for at in range(len(tokens)):
         found[at] = _in_any(told, tokens[at])
-    return found
 
 
 @compiled

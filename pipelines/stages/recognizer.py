@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pipelines.offsets import Positions, Widths
 from pipelines.records import EntityType
-from pipelines.stages.compiled import compiled
+from pipelines.stages.compiled import allocating, compiled
 from pipelines.stages.lexicon import (
     CLUSTER,
     FACTS,
@@ -124,7 +124,7 @@ def gap_of(between: str) -> int:
     return int(_gap(codes, 0, len(codes), _NO_WEIGHT))
 
 
-@compiled
+@allocating
 def word_places(match: Codes, starts: Positions, widths: Widths, display: Codes) -> Ints:
     """For each word of the match layer where it begins, where it begins and ends in the display
     text, and the kind of gap before it; before the first one a line ends. `starts` and `widths` are
@@ -135,6 +135,14 @@ def word_places(match: Codes, starts: Positions, widths: Widths, display: Codes)
         if code == _SPACE:
             count += 1
     found = np.empty((count, 4), np.int64)
+    _place_words(match, starts, widths, display, found)
+    return found
+
+
+@compiled
+def _place_words(
+    match: Codes, starts: Positions, widths: Widths, display: Codes, found: Ints
+) -> None:
     word, begin, before, weight = 0, 0, 0, _WEIGHTS[0x0A]
     for at in range(len(match) + 1):
         if at == len(match) or match[at] == _SPACE:
@@ -143,7 +151,6 @@ def word_places(match: Codes, starts: Positions, widths: Widths, display: Codes)
             found[word, 2] = last + (widths[at - 1] if len(widths) else 1)
             found[word, 3] = _gap(display, before, starts[begin], weight)
             word, begin, before, weight = word + 1, at + 1, last + 1, _NO_WEIGHT
-    return found
 
 
 @compiled
@@ -171,7 +178,7 @@ _NEVER = np.float32(100)
 _IS_END = np.array([gap in _ENDS_NAME for gap in range(OTHER + 1)])
 
 
-@compiled
+@allocating
 def viterbi(scores: Scores, transitions: Scores) -> Ints:
     """The best labels of a row of words that begins and ends outside names."""
     size = len(scores)
@@ -213,17 +220,22 @@ EVIDENCE = (
 _EVIDENCE_STARTS = np.cumsum((0, *EVIDENCE[:-1]))
 
 
-@compiled
+@allocating
 def evidence_keys(forms: Ints, telling: Ints) -> Ints:
     """A number for each word that is the same for all forms of a word in the text, with and
     without proclitics; 0 for words that say nothing.
     """
     present = free_table(len(forms))
-    places = np.empty(len(forms), np.int64)
+    keys = np.zeros(len(forms), np.int64)
+    _fill_keys(forms, telling, present, np.empty(len(forms), np.int64), keys)
+    return keys
+
+
+@compiled
+def _fill_keys(forms: Ints, telling: Ints, present: Table, places: Ints, keys: Ints) -> None:
     for at in range(len(forms)):
         places[at] = place = place_of(present, forms[at, 0])
         present[place, 0] = forms[at, 0]
-    keys = np.zeros(len(forms), np.int64)
     for at in range(len(forms)):
         if telling[at]:
             keys[at] = places[at] + 1
@@ -233,10 +245,9 @@ def evidence_keys(forms: Ints, telling: Ints) -> Ints:
                     if present[place, 0] == stem:
                         keys[at] = place + 1
                         break
-    return keys
 
 
-@compiled
+@allocating
 def evidence(keys: Ints, labels: Ints) -> Ints:
     """What the labels of a word's other mentions in the text say of each: rows of row numbers, as
     many as `EVIDENCE` has.
@@ -278,7 +289,7 @@ def evidence(keys: Ints, labels: Ints) -> Ints:
     return columns
 
 
-@compiled
+@allocating
 def spans_of(labels: Ints) -> Ints:
     """The names `[first, last)` that labels give, with the number of their class."""
     found = np.empty((len(labels), 3), np.int64)
@@ -454,7 +465,7 @@ class Recognizer:
         self._facts = np.zeros((size, FACTS), np.int64)
 
 
-@compiled
+@allocating
 def _names(model: _Model, rows: Steps, facts: Ints, ids: Ints, gaps: Ints) -> Ints:
     """The names `[first, last)` in a text of these words, with the number of their class.
 
@@ -481,35 +492,51 @@ def _names(model: _Model, rows: Steps, facts: Ints, ids: Ints, gaps: Ints) -> In
             facts_at[place, fact] = facts[at, fact]
         gap_at[place + 1] = STOP  # unless another word follows, which writes its own
 
-    scores = _scores(model, rows, places, id_at, gap_at, phrase_at, facts_at)
+    pairs, triples = np.empty_like(id_at), np.empty_like(id_at)
+    scores = np.full((size, _SIZE), -_NEVER)
+    scores[:, OUTSIDE] = 0
+    _score(model, rows, places, id_at, gap_at, phrase_at, facts_at, pairs, triples, scores)
     labels = viterbi(scores, model.transitions)
     if labels.any():
-        columns = evidence(key_at, labels)
-        for at in range(size):
-            for label in range(_SIZE):
-                scores[at, label] *= model.evidence_scale
-            for column in range(len(EVIDENCE)):
-                row = _EVIDENCE_STARTS[column] + columns[at, column]
-                for label in range(_SIZE):
-                    scores[at, label] += model.evidence[row, label]
+        _add_evidence(model, evidence(key_at, labels), scores)
         labels = viterbi(scores, model.evidence_transitions)
     return spans_of(labels[places])
 
 
 @compiled
-def _scores(
-    model: _Model, rows: Steps, places: Ints, ids: Ints, gaps: Ints, phrases: Ints, facts: Ints
-) -> Scores:
-    """The scores of the labels at each of the places that are not empty; no name is elsewhere."""
+def _add_evidence(model: _Model, columns: Ints, scores: Scores) -> None:
+    """The scores of a second look: what `evidence` says counts beside the first one's."""
+    for at in range(len(scores)):
+        for label in range(_SIZE):
+            scores[at, label] *= model.evidence_scale
+        for column in range(len(EVIDENCE)):
+            row = _EVIDENCE_STARTS[column] + columns[at, column]
+            for label in range(_SIZE):
+                scores[at, label] += model.evidence[row, label]
+
+
+@compiled
+def _score(
+    model: _Model,
+    rows: Steps,
+    places: Ints,
+    ids: Ints,
+    gaps: Ints,
+    phrases: Ints,
+    facts: Ints,
+    pairs: Ints,
+    triples: Ints,
+    scores: Scores,
+) -> None:
+    """Fills the scores of the labels at each of the places that are not empty; `pairs` and
+    `triples` are room for what is looked up.
+    """
     kinds, clusters = facts[:, KIND], facts[:, CLUSTER]
-    pairs, triples = np.empty_like(ids), np.empty_like(ids)
     for at in range(len(ids) - 2):
         key = facts[at, WORD] * model.words + facts[at + 1, WORD]
         pairs[at] = number_of(model.pairs, key)
         key = (kinds[at] * model.kinds + kinds[at + 1]) * model.kinds + kinds[at + 2]
         triples[at] = number_of(model.three_kinds, key)
-    scores = np.full((len(ids), _SIZE), -_NEVER)
-    scores[:, OUTSIDE] = 0
     for at in places:
         before, here, after = clusters[at - 1], clusters[at], clusters[at + 1]
         clusters_around = before * model.clusters + after
@@ -553,7 +580,6 @@ def _scores(
             scores[at, label] = steps * model.step
     forbid_gaps(scores, gaps)
     scores += model.bias
-    return scores
 
 
 def _sparse(stored: dict[str, Any], names: tuple[str, ...], base: int) -> tuple[Table, Weights]:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.stages.compiled import compiled, signed
+from pipelines.stages.compiled import allocating, compiled, signed
 from pipelines.stages.entry import (
     DECISION,
     DECISION_BYTES,
@@ -184,7 +184,9 @@ def with_room(store: Store, more: int = 1) -> Store:
     for name, of_exact in (("articles", 0), ("exact", 1)):
         table = getattr(store, name)
         if not _fits(table, state[name], 1):
-            made, state[name] = refill(table, _kept_rows(store, table, of_exact), more)
+            kept = np.zeros(len(table), np.bool_)
+            _mark_rows(store, table, of_exact, kept)
+            made, state[name] = refill(table, kept, more)
             store = store._replace(**{name: made})  # type: ignore[arg-type]  # of these two names
     if state["told"] + TELLINGS >= len(store.told):
         told, following = _longer(store.told), _longer(store.told_next)
@@ -197,7 +199,9 @@ def with_room(store: Store, more: int = 1) -> Store:
 
 def _sweep_keys(store: Store, more: int) -> Store:
     state = store.state[0]
-    made, state["keys"] = refill(store.keys, _kept_slots(store), KEYS * more)
+    kept = np.zeros(len(store.keys), np.bool_)
+    _mark_slots(store, kept)
+    made, state["keys"] = refill(store.keys, kept, KEYS * more)
     _free_dead_slots(store)
     return store._replace(keys=made)
 
@@ -208,7 +212,9 @@ def _bytes_of(records: Records) -> U8:
 
 def _longer(array: NDArray[Any], more: int = 1) -> NDArray[Any]:
     more = max(1024, len(array) >> 4, more)
-    return np.concatenate((array, np.zeros((more, *array.shape[1:]), dtype=array.dtype)))
+    longer = np.zeros((len(array) + more, *array.shape[1:]), dtype=array.dtype)
+    longer[: len(array)] = array
+    return longer
 
 
 @compiled
@@ -217,25 +223,21 @@ def _fits(table: U64, used: int, more: int) -> bool:
 
 
 @compiled
-def _kept_rows(s: Store, table: U64, of_exact: int) -> Bools:
+def _mark_rows(s: Store, table: U64, of_exact: int, kept: Bools) -> None:
     """At which places of a table a row stands that is in use, and still what it was entered for."""
-    kept = np.zeros(len(table), np.bool_)
     for at in range(len(table)):
         if table[at]:
             row = s.rows[number_of(table[at])]
             key = row.exact if of_exact else row.article
             kept[at] = row.seen > 0 and is_under(table[at], key)
-    return kept
 
 
 @compiled
-def _kept_slots(s: Store) -> Bools:
+def _mark_slots(s: Store, kept: Bools) -> None:
     """At which places of the table of keys a living text stands."""
-    kept = np.zeros(len(s.keys), np.bool_)
     for at in range(len(s.keys)):
         if s.keys[at]:
             kept[at] = s.slots[number_of(s.keys[at])].expires > 0
-    return kept
 
 
 @compiled
@@ -744,7 +746,7 @@ def _take_in(s: Store, entry: U8) -> None:
 # --- what is asked ---
 
 
-@compiled
+@allocating
 def ask(
     s: Store,
     now: int,
@@ -764,18 +766,20 @@ def ask(
     expire(s, now)
     newest = _row_of(s, article[0], article[1])
     same = _same_content(s, exact[0], article[0], article[1]) if len(exact) else NONE
-    found = _posted(s, keys) if same == NONE else keys[:0]
-    numbers = np.empty(2 + len(found), np.int64)
+    found = np.empty(len(keys) * HOT_KEY, np.uint64)
+    count = _posted(s, keys, found) if same == NONE else 0
+    numbers = np.empty(2 + count, np.int64)
     numbers[0], numbers[1] = newest, same
-    for at in range(len(found)):
+    for at in range(count):
         numbers[2 + at] = signed(found[at] & _LOW_32)
     return numbers, hold_against(s.signatures, numbers[2:], text, distinct, title)
 
 
 @compiled
-def _posted(s: Store, keys: U64) -> U64:
-    """The slots under all keys in the order of their age, the oldest first; above each its age."""
-    found = np.empty(len(keys) * HOT_KEY, np.uint64)
+def _posted(s: Store, keys: U64, found: U64) -> int:
+    """Fills `found` with the slots under all keys in the order of their age, the oldest first;
+    above each its age. Returns how many there are.
+    """
     count = 0
     for key in keys:
         at = home(s.keys, key)
@@ -786,7 +790,7 @@ def _posted(s: Store, keys: U64) -> U64:
                     young = np.uint64(~_age(s, slot)) << _HALF | np.uint64(slot)
                     count = _put_in_order(found, count, young)
             at = behind(s.keys, at)
-    return found[:count]
+    return count
 
 
 @compiled
@@ -822,7 +826,7 @@ def _same_content(s: Store, exact: np.uint64, article: np.uint64, rest: np.uint6
     return NONE if row.article == article and row.article_rest == rest else number
 
 
-@compiled
+@allocating
 def told(s: Store, slot: int) -> U8:
     """What readers have seen in a text's story: filters of words, the leader's first."""
     leader = lead(s, slot)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.stages.compiled import compiled, signed
+from pipelines.stages.compiled import allocating, compiled, signed
 
 U16 = NDArray[np.uint16]
 U32 = NDArray[np.uint32]
@@ -108,7 +108,7 @@ def mixed(key: np.uint64) -> np.uint64:
     return key * _MIX_1
 
 
-@compiled
+@allocating
 def hash_words(codes: U16) -> tuple[U32, U64, U64]:
     """Tokens, sums and turns of the words of a text in UTF-16: a space precedes each.
 
@@ -143,12 +143,18 @@ def word_at(words: U32, token: np.uint32) -> int:
     return at
 
 
-@compiled
+@allocating
 def weigh(tokens: U32, table: Table) -> U32:
     """The weights of words; `tokens` of numbers become those of their digits, those of words that
     weigh nothing 0.
     """
     weights = np.empty(len(tokens), np.uint32)
+    _weigh(tokens, table, weights)
+    return weights
+
+
+@compiled
+def _weigh(tokens: U32, table: Table, weights: U32) -> None:
     for at in range(len(tokens)):
         token = tokens[at]
         weight = table.weights[word_at(table.words, token)]
@@ -158,10 +164,9 @@ def weigh(tokens: U32, table: Table) -> U32:
         elif weight == 0:
             tokens[at] = _NOTHING
         weights[at] = weight
-    return weights
 
 
-@compiled
+@allocating
 def run_hashes(sums: U64, turns: U64, n: int, first: int) -> U64:
     """A mixed 64-bit hash of each run of `n` words from the word `first` on."""
     hashes = np.empty(max(0, len(sums) - first - n + 1), np.uint64)

@@ -360,7 +360,7 @@ def test_expiry_never_takes_what_is_younger_than_the_window(steps, more):
         one = article(str(number), text(20, seed=number), at=now, published=now - age * HOUR)
         times.append((one, write(one).decision.event_time, now))
     now += more * HOUR
-    write.index.expire(now)
+    write.index.ask("ff" * 16, Fingerprint(), now)
     living = 0
     for one, event, seen in times:
         story = event + 7 * DAY
