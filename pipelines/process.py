@@ -29,7 +29,7 @@ from pipelines.stages.entities import entities_version
 from pipelines.stages.gazetteer import DATA
 from pipelines.stages.recognizer import ModelError
 from pipelines.stages.times import OutletZones, in_zone, zone_of
-from pipelines.transforms import forget_index, use_index
+from pipelines.transforms import Batch, forget_index, use_index
 
 _JOB = "process"
 _PREFIX = "news"
@@ -74,8 +74,8 @@ def process(
         try:
             with in_process_pipeline() as pipeline:
                 begin = pipeline | "Begin" >> beam.Impulse()
-                messages_out = build(begin | "Read" >> beam.ParDo(_Read(_JOB)), plan)
-                messages_out | "Write" >> beam.ParDo(_Write(_JOB))
+                batches = build(begin | "Read" >> beam.ParDo(_Read(_JOB)), plan)
+                batches | "Write" >> beam.ParDo(_Write(_JOB))
         except UsageError as error:
             # Beam adds its own words to what a file's reader says.
             raise UsageError(str(error).partition(" [while running")[0]) from None
@@ -152,8 +152,9 @@ class _Write(beam.DoFn):
     def __init__(self, job: str) -> None:
         self._job = job
 
-    def process(self, message: Message) -> None:
-        _edges[self._job][1].write(message)
+    def process(self, batch: Batch) -> None:
+        for message in batch:
+            _edges[self._job][1].write(message)
 
 
 class _AvroFiles:

@@ -1,16 +1,21 @@
 """A thin transform for each stage: `clean.py`, `clean()`, `Clean` and the label "Clean" are one.
 
 As little logic as possible lives here: an envelope with a failure passes untouched, a StageError
-becomes a failure, anything else ends the pipeline.
+becomes a failure, anything else ends the pipeline. Envelopes go from stage to stage in batches.
 """
 
 from __future__ import annotations
 
+import pickle
 import threading
 from collections.abc import Callable, Iterable
 from functools import cache, partial
+from typing import Any
 
 import apache_beam as beam
+from apache_beam import coders
+from apache_beam.transforms.window import GlobalWindows
+from apache_beam.utils.windowed_value import WindowedValue
 
 from pipelines.records import Article, Envelope, Message, RawMessage, StageError
 from pipelines.stages.camel import Camel
@@ -25,6 +30,64 @@ from pipelines.stages.normalize import normalize
 from pipelines.stages.recognizer import Backend, Recognizer
 from pipelines.stages.times import OutletZones
 
+# Messages at most in a batch, and bytes of their values; one message may have more. A stage that
+# takes 64 articles one after the other has its code and its tables in the processor's caches for
+# 63 of them, which saves a third of the time; 256 save hardly more.
+BATCH = 64
+BATCH_BYTES = 1024 * 1024
+
+
+class Batch(list[Any]):
+    """Raw messages, envelopes or messages, as they go from stage to stage."""
+
+
+class _BatchCoder(coders.Coder):
+    """Pickles a batch, where one must leave the process. Beam's own coder would do it within the
+    process as well, to tell how large the batches are: a twentieth of all time.
+    """
+
+    def encode(self, value: Batch) -> bytes:
+        return pickle.dumps(value)
+
+    def decode(self, encoded: bytes) -> Batch:
+        batch: Batch = pickle.loads(encoded)
+        return batch
+
+    def estimate_size(self, value: Batch) -> int:
+        return len(value)
+
+    def is_deterministic(self) -> bool:
+        return False
+
+    def to_type_hint(self) -> type:
+        return Batch
+
+
+coders.registry.register_coder(Batch, _BatchCoder)
+
+
+class _Gather(beam.DoFn):
+    """Messages to batches, in their order. None waits for the next bundle."""
+
+    _batch: Batch
+    _bytes: int
+
+    def start_bundle(self) -> None:
+        self._batch, self._bytes = Batch(), 0
+
+    def process(self, raw: RawMessage) -> Iterable[Batch]:
+        self._batch.append(raw)
+        self._bytes += len(raw.value or b"")
+        if len(self._batch) < BATCH and self._bytes < BATCH_BYTES:
+            return ()
+        full = self._batch
+        self.start_bundle()
+        return (full,)
+
+    def finish_bundle(self) -> Iterable[WindowedValue]:
+        if self._batch:
+            yield GlobalWindows.windowed_value(self._batch)
+
 
 class _Stage(beam.DoFn):
     """Runs a function of an article over the envelopes that hold one."""
@@ -33,17 +96,20 @@ class _Stage(beam.DoFn):
         self._name = name
         self._function = function
 
-    def process(self, envelope: Envelope) -> Iterable[Envelope]:
+    def process(self, batch: Batch) -> Iterable[Batch]:
+        return (Batch(self._after(envelope) for envelope in batch),)
+
+    def _after(self, envelope: Envelope) -> Envelope:
         if envelope.article is None:
-            return (envelope,)
+            return envelope
         try:
-            return (envelope.with_article(self._function(envelope.article)),)
+            return envelope.with_article(self._function(envelope.article))
         except StageError as error:
-            return (envelope.failed(self._name, error),)
+            return envelope.failed(self._name, error)
 
 
 class Decode(beam.PTransform):
-    """Raw messages to envelopes."""
+    """Raw messages to envelopes, in batches."""
 
     def __init__(self, schema_by_id: SchemaLookup, max_bytes: int) -> None:
         super().__init__()
@@ -51,7 +117,8 @@ class Decode(beam.PTransform):
         self._max_bytes = max_bytes
 
     def expand(self, raw: beam.PCollection) -> beam.PCollection:
-        return raw | beam.ParDo(_Decode(self._schema_by_id, self._max_bytes))
+        decoding = _Decode(self._schema_by_id, self._max_bytes)
+        return raw | beam.ParDo(_Gather()) | beam.ParDo(decoding)
 
 
 class _Decode(beam.DoFn):
@@ -59,13 +126,16 @@ class _Decode(beam.DoFn):
         self._schema_by_id = schema_by_id
         self._max_bytes = max_bytes
 
-    def process(self, raw: RawMessage) -> Iterable[Envelope]:
+    def process(self, batch: Batch) -> Iterable[Batch]:
+        return (Batch(self._envelope(raw) for raw in batch),)
+
+    def _envelope(self, raw: RawMessage) -> Envelope:
         envelope = Envelope(raw)
         try:
             article = decode(raw, self._schema_by_id, max_bytes=self._max_bytes)
         except StageError as error:
-            return (envelope.failed("decode", error),)
-        return (envelope.with_article(article),)
+            return envelope.failed("decode", error)
+        return envelope.with_article(article)
 
 
 class Clean(beam.PTransform):
@@ -109,12 +179,15 @@ class _Decide(beam.DoFn):
     def __init__(self, job: str) -> None:
         self._job = job
 
-    def process(self, envelope: Envelope) -> Iterable[Envelope]:
-        if envelope.article is None:
-            return (envelope,)
+    def process(self, batch: Batch) -> Iterable[Batch]:
         with _lock:
-            article = decide(envelope.article, envelope.raw.origin, _indexes[self._job])
-        return (envelope.with_article(article),)
+            index = _indexes[self._job]
+            return (Batch(self._after(envelope, index) for envelope in batch),)
+
+    def _after(self, envelope: Envelope, index: Index) -> Envelope:
+        if envelope.article is None:
+            return envelope
+        return envelope.with_article(decide(envelope.article, envelope.raw.origin, index))
 
 
 class Entities(beam.PTransform):
@@ -138,13 +211,13 @@ class _Entities(beam.DoFn):
         known, backend = gazetteer(), backend_of(self._ner)
         self._stage = _Stage("entities", lambda article: entities(article, known, backend))
 
-    def process(self, envelope: Envelope) -> Iterable[Envelope]:
+    def process(self, batch: Batch) -> Iterable[Batch]:
         with _lock:  # the backend is the process's one
-            return self._stage.process(envelope)
+            return self._stage.process(batch)
 
 
 class Encode(beam.PTransform):
-    """Envelopes to messages."""
+    """Envelopes to messages, both in batches."""
 
     def __init__(self, topics: Topics) -> None:
         super().__init__()
@@ -158,7 +231,11 @@ class _Encode(beam.DoFn):
     def __init__(self, topics: Topics) -> None:
         self._topics = topics
 
-    def process(self, envelope: Envelope) -> Iterable[Message]:
+    def process(self, batch: Batch) -> Iterable[Batch]:
+        messages = (message for envelope in batch for message in self._messages(envelope))
+        return (Batch(messages),)
+
+    def _messages(self, envelope: Envelope) -> list[Message]:
         try:
             return encode(envelope, self._topics)
         except StageError as error:
@@ -202,6 +279,7 @@ def forget_index(job: str) -> None:
 
 
 __all__ = [
+    "Batch",
     "Clean",
     "Decide",
     "Decode",

@@ -5,26 +5,28 @@ from __future__ import annotations
 import apache_beam as beam
 
 from pipelines.kafka.transaction import held
-from pipelines.records import Message
+from pipelines.transforms import Batch
 
 
 class Write(beam.PTransform):
-    """Writes messages; what a bundle read and wrote is committed together, in `finish_bundle`."""
+    """Writes batches; what a bundle read and wrote is committed together, in `finish_bundle`."""
 
     def __init__(self, group: str) -> None:
         super().__init__()
         self._group = group
 
-    def expand(self, messages: beam.PCollection) -> beam.PCollection:
-        return messages | beam.ParDo(_Write(self._group))
+    def expand(self, batches: beam.PCollection) -> beam.PCollection:
+        return batches | beam.ParDo(_Write(self._group))
 
 
 class _Write(beam.DoFn):
     def __init__(self, group: str) -> None:
         self._group = group
 
-    def process(self, message: Message) -> None:
-        held(self._group).write(message)
+    def process(self, batch: Batch) -> None:
+        job = held(self._group)
+        for message in batch:
+            job.write(message)
 
     def finish_bundle(self) -> None:
         held(self._group).commit()
