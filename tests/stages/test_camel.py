@@ -4,6 +4,7 @@ model when it is.
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,6 +31,24 @@ def text(words: str) -> Words:
     return Words(found, np.array([STOP, *[NO_GAP] * (len(found) - 1)]))
 
 
+@pytest.fixture
+def catalogue(tmp_path, monkeypatch) -> Path:
+    """A folder with an empty catalogue, which camel-tools' import would otherwise look for over the
+    network; it reads once in a process where that is.
+    """
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("CAMELTOOLS_DATA", str(tmp_path))
+    for name in [name for name in sys.modules if name.startswith(_READ_ONCE)]:
+        monkeypatch.delitem(sys.modules, name)
+    empty = '{"version": "1", "packages": {}, "components": {}}'
+    (tmp_path / "catalogue.json").write_text(empty, encoding="utf-8")
+    return tmp_path
+
+
+_READ_ONCE = ("camel_tools.data", "camel_tools.ner")
+
+
+@pytest.mark.usefixtures("catalogue")
 def test_not_installed(tmp_path):
     """Without its dependencies or its model it says what to type."""
     with pytest.raises(ModelError, match="camel_data -i ner-arabert"):
@@ -44,14 +63,8 @@ def test_sentences():
 
 
 @pytest.fixture
-def tiny(tmp_path, monkeypatch) -> Path:
-    """A BERT of one layer with weights of chance, in a folder as camel-tools keeps its own, and an
-    empty catalogue, which camel-tools' import would otherwise look for over the network.
-    """
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("CAMELTOOLS_DATA", str(tmp_path))
-    catalogue = '{"version": "1", "packages": {}, "components": {}}'
-    (tmp_path / "catalogue.json").write_text(catalogue, encoding="utf-8")
+def tiny(catalogue) -> Path:
+    """A BERT of one layer with weights of chance, in a folder as camel-tools keeps its own."""
     for module in ("torch", "transformers", "camel_tools.ner"):
         pytest.importorskip(module, reason="camel-tools' own dependencies are not installed")
     import torch
@@ -69,11 +82,11 @@ def tiny(tmp_path, monkeypatch) -> Path:
         id2label=dict(enumerate(labels)),
         label2id={label: at for at, label in enumerate(labels)},
     )
-    BertForTokenClassification(config).save_pretrained(tmp_path)
-    (tmp_path / "vocab.txt").write_text("\n".join(vocabulary), encoding="utf-8")
+    BertForTokenClassification(config).save_pretrained(catalogue)
+    (catalogue / "vocab.txt").write_text("\n".join(vocabulary), encoding="utf-8")
     settings = '{"do_lower_case": false, "max_len": 512}'
-    (tmp_path / "tokenizer_config.json").write_text(settings, encoding="utf-8")
-    return tmp_path
+    (catalogue / "tokenizer_config.json").write_text(settings, encoding="utf-8")
+    return catalogue
 
 
 def test_tiny_model(tiny):
