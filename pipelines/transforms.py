@@ -33,7 +33,7 @@ from pipelines.stages.times import OutletZones
 # Messages at most in a batch, and bytes of their values; one message may have more. A stage that
 # takes 64 articles one after the other has its code and its tables in the processor's caches for
 # 63 of them, which saves a third of the time; 256 save hardly more.
-BATCH = 64
+BATCH_SIZE = 64
 BATCH_BYTES = 1024 * 1024
 
 
@@ -78,7 +78,7 @@ class _Gather(beam.DoFn):
     def process(self, raw: RawMessage) -> Iterable[Batch]:
         self._batch.append(raw)
         self._bytes += len(raw.value or b"")
-        if len(self._batch) < BATCH and self._bytes < BATCH_BYTES:
+        if len(self._batch) < BATCH_SIZE and self._bytes < BATCH_BYTES:
             return ()
         full = self._batch
         self.start_bundle()
