@@ -10,7 +10,7 @@ import pytest
 from pipelines.records import Origin, RawMessage
 from pipelines.runner import in_process_pipeline
 from pipelines.stages.decode import MAX_BYTES
-from pipelines.transforms import BATCH_SIZE, BATCH_BYTES, Batch, Decode, _BatchCoder
+from pipelines.transforms import BATCH_BYTES, BATCH_SIZE, Batch, Decode, _BatchCoder
 
 
 def message(number: int, value: bytes | None = None) -> RawMessage:
