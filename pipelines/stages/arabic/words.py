@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, compress, count
 from unicodedata import combining
 
 from pipelines.offsets import OffsetMap
@@ -44,7 +44,7 @@ class Words:
 
     def places(self, wanted: frozenset[str]) -> list[int]:
         """Where the wanted words stand, in order."""
-        return [place for place, word in enumerate(self.all) if word in wanted]
+        return list(compress(count(), map(wanted.__contains__, self.all)))
 
     def name_at(self, place: int, names: Names) -> tuple[int, int] | None:
         """What the name that begins at this word stands for, and where it stops."""
