@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from pipelines.stages.lexicon import Ints
-from pipelines.stages.recognizer import CLASSES, STOP, ModelError, Span, Text, spans_of
+from pipelines.stages.recognizer import CLASSES, STOP, STRANGE, ModelError, Span, Text, spans_of
 
 VERSION = "camel-arabert"
 
@@ -47,9 +47,9 @@ class Camel:
         except Exception as error:
             raise ModelError(f"{_HOW} ({type(error).__name__}: {error})") from error
 
-    def knows(self, word: str) -> bool:
-        """Always false: it has no list."""
-        return False
+    def knows(self, word: str) -> int:
+        """Always STRANGE: it has no list."""
+        return STRANGE
 
     def find(self, texts: Sequence[Text]) -> list[list[Span]]:
         """The names in each text; the sentences of all of them go through the model together."""

@@ -27,9 +27,9 @@ from pipelines.stages.gazetteer import (
     with_proclitics,
 )
 from pipelines.stages.lexicon import Ints, codes_of
-from pipelines.stages.recognizer import NO_GAP, Backend, Span, word_places
+from pipelines.stages.recognizer import LISTED, NO_GAP, STRANGE, Backend, Span, word_places
 
-GAZETTEER_VERSION = "gazetteer/2"
+GAZETTEER_VERSION = "gazetteer/3"
 
 
 def entities_version(ner: str) -> str:
@@ -69,6 +69,7 @@ _FACILITY_KINDS = {
     "جسر": "bridge",
     "مصفاة": "refinery",
     "وادي": "valley",
+    "كورنيش": "corniche",
     "جامعة": "university",
 }
 # By form: the proclitics, the head's spelling in names, its kind.
@@ -259,7 +260,10 @@ def entities(article: Article, gazetteer: Gazetteer, backend: Backend | None = N
         _Layer(display.body, match.body, match.body_offsets),
     )
     candidates = [found for layer in layers for found in _candidates(layer, gazetteer)]
-    spans = list(zip(layers, backend.find(layers), strict=True)) if backend else []
+    spans = []
+    if backend:
+        read = zip(layers, backend.find(layers), strict=True)
+        spans = [(layer, list(_parted(layer, each, backend))) for layer, each in read]
     countries = _judge(candidates, {(id(layer), *span) for layer, each in spans for span in each})
     found: list[_Found] = []
     for candidate in candidates:
@@ -495,6 +499,7 @@ _OUTSIDE_HEADS = {
         "الرئيس الشيخ الملك الأمير الأميرة الدكتور الدكتورة اللواء العميد العقيد المقدم الرائد"
         " النقيب الملازم الفريق المشير الجنرال السيد السيدة المهندس الأستاذ الوزير السفير النائب"
         " القاضي المحامي الحاج الإمام البابا الدكتورين الكابتن"
+        " دكتور دكتورة معالي سعادة سماحة فضيلة سمو"
     ),
 }
 _PREPOSITIONS = _forms("في إلى من نحو باتجاه تجاه صوب قرب داخل خارج عبر")
@@ -503,8 +508,15 @@ _PREPOSITIONS = _forms("في إلى من نحو باتجاه تجاه صوب ق�
 _NO_NAMES = _forms(
     "الله دولار دولارا الدولار دولارات يورو اليورو جنيه جنيها جنيهات درهم درهما دراهم دينار دينارا"
     " ريال ريالا ريالات ليرة شيكل فرنك روبل يوان ين الين روبية الإسلام القرآن"
-    " سيول محتلة الحدود قيادي ميداني"
+    " سيول محتلة الحدود قيادي ميداني لي العزيز شهيد ديوان المواطن الإرهابي سعودي روسي الأولمبي نوم"
+    " أربعون الكومبيوتر الكورنيش معالي"
+    # What a group, an office or a place is, without its name.
+    " منظمة جامعة تنظيم بنك شركة وزارة حزب حركة جبهة لجنة هيئة مجلس قناة صحيفة وكالة مؤسسة جمعية"
+    " نادي اتحاد مركز معهد كلية مستشفى كورنيش جماعة محافظة مدينة دكتور"
 )
+# By God's grace, the messenger of God, thank God: none of them is a person's name.
+_OF_GOD = frozenset(match_form("توفيق رسول حمد كتاب سبيل بيت عون إذن شاء").split())
+_GOD = match_form("الله")
 _SON = frozenset(match_form("بن ابن بنت آل أبو أم").split())
 # The words of kunyas as they stand in every case.
 _FATHER = dict.fromkeys(match_form("أبي أبا").split(), match_form("أبو"))
@@ -546,6 +558,18 @@ def _key(words: Sequence[str]) -> str:
     """A name's words as they stand in an id: عبد الله as عبدالله, أبي as أبو."""
     joined = "-".join([_FATHER.get(word, word) for word in words])
     return _SLAVE.sub("عبد", joined) if "عبد-" in joined else joined
+
+
+def _parted(layer: _Layer, spans: Sequence[Span], backend: Backend) -> Iterator[Span]:
+    """The spans, those of persons parted before an "and": عبدالله عطيف وعبدالمجيد السواط."""
+    for span in spans:
+        first = span.first
+        for at in range(first + 1, span.last if span.type == "PER" else 0):
+            word = layer.words[at]
+            if word[0] == "و" and backend.knows(word[1:]) == LISTED != backend.knows(word):
+                yield Span(first, at, span.type)
+                first = at
+        yield Span(first, span.last, span.type)
 
 
 def _with_spans(
@@ -608,13 +632,17 @@ def _of_span(layer: _Layer, span: Span, backend: Backend) -> _Found | None:
     if kind == "PER" and last - first > 1:  # "Yasin and the …": what goes on so is no person's name
         others = (at for at in range(first + 1, last) if words[at].startswith("وال"))
         last = next(others, last)
+    while kind == "PER" and last - first > 1 and words[last - 1] in _SON:
+        last -= 1
     clitic = _proclitic(words[first], backend)
     name = [words[first].removeprefix(clitic), *words[first + 1 : last]]
     if clitic.endswith("ل") and name[0].startswith("ل"):
         name[0] = f"ا{name[0]}"
     if last - first > _LONGEST_NAME or name[0] in _SON_OF:
         return None
-    if _NO_NAMES.issuperset(name):
+    if _NO_NAMES.issuperset(name) or (len(name) == 1 and _FATHER.get(name[0], name[0]) in _SON):
+        return None
+    if len(name) == 2 and name[1] == _GOD and name[0] in _OF_GOD:
         return None
     if not (name[0].isalpha() or any(map(str.isalpha, name[0]))) or len("".join(name)) < 2:
         return None
@@ -649,8 +677,12 @@ def _proclitic(word: str, backend: Backend) -> str:
         # فاليري is Valery; "so the …" is rare in news.
         article = rest.startswith("ال") and word[0] != "ف"
         article |= word[0] == rest[0] == "ل"
-        plain = word[0] == "و" or article
-        if (plain or backend.knows(rest)) and (article or not backend.knows(word)):
+        whole, part = backend.knows(word), backend.knows(rest)
+        if whole == LISTED:  # كاليفورنيا, وسام
+            continue
+        new = whole == STRANGE and (word[0] == "و" or part != STRANGE)
+        # كلية is no name, but ليه is one.
+        if article or new or (part == LISTED and word[0] != "ك"):
             taken += word[0]
             word = rest
     return taken

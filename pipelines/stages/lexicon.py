@@ -296,10 +296,10 @@ def _codes(stored: NDArray[np.uint8]) -> Codes:
 
 
 @compiled
-def is_listed(words: Table, sets: Ints, codes: Codes) -> Any:
-    """Whether a word is in any list, by the lexicon's `words` and `sets`."""
+def set_of(words: Table, sets: Ints, codes: Codes) -> Any:
+    """The lists that a word is in, by the lexicon's `words` and `sets`; 0 for none."""
     number = number_of(words, _hash(codes, 0, len(codes)))
-    return number >= 0 and sets[number] > 0
+    return sets[number] if number >= 0 else 0
 
 
 @allocating

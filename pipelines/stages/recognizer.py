@@ -33,13 +33,13 @@ from pipelines.stages.lexicon import (
     Weights,
     codes_of,
     free_table,
-    is_listed,
     lexicon_of,
     met,
     number_of,
     phrase_places,
     phrases_of,
     place_of,
+    set_of,
     table_of,
     text_of,
 )
@@ -102,8 +102,13 @@ class Backend(Protocol):
 
     def find(self, texts: Sequence[Text]) -> list[list[Span]]: ...
 
-    def knows(self, word: str) -> bool:
-        """Whether a word (match layer) is in a list of names."""
+    def knows(self, word: str) -> int:
+        """How well a word (match layer) is known as one of a name: STRANGE, HEARD or LISTED."""
+
+
+# Not in any list; as what may have its proclitics, a word of WikiFANE or one inside of a name; as a
+# name, or what begins one.
+STRANGE, HEARD, LISTED = range(3)
 
 
 class ModelError(Exception):
@@ -376,6 +381,8 @@ class Recognizer:
 
         clustered = int(stored["lexicon_clusters"][:, 0].max(initial=0)) + 1
         self._lexicon, self._empty = lexicon_of(stored, table("kind", kinds))
+        sets = [line.split() for line in text_of(stored["lexicon_sets"]).split("\n")]
+        self._known_by = [max(map(_known_by, each), default=STRANGE) for each in sets]
         words, of_words = _sparse(stored, ("word-next", "word-before"), known)
         three_kinds, of_three_kinds = _sparse(
             stored, ("kinds-next", "kinds", "kinds-before"), kinds
@@ -418,9 +425,10 @@ class Recognizer:
         )
         self._forget(_REMEMBERED)
 
-    def knows(self, word: str) -> bool:
-        """Whether a word (match layer) is in a list of names."""
-        return bool(is_listed(self._lexicon.words, self._lexicon.sets, codes_of(word)))
+    def knows(self, word: str) -> int:
+        """How well a word (match layer) is known as one of a name: STRANGE, HEARD or LISTED."""
+        lists: int = set_of(self._lexicon.words, self._lexicon.sets, codes_of(word))
+        return self._known_by[lists]
 
     def find(self, texts: Sequence[Text]) -> list[list[Span]]:
         """The names in each text of an article, in reading order; none overlaps another. What is
@@ -580,6 +588,10 @@ def _score(
             scores[at, label] = steps * model.step
     forbid_gaps(scores, gaps)
     scores += model.bias
+
+
+def _known_by(flag: str) -> int:
+    return HEARD if flag.startswith("wiki-") or flag.endswith("-inside") else LISTED
 
 
 def _sparse(stored: dict[str, Any], names: tuple[str, ...], base: int) -> tuple[Table, Weights]:

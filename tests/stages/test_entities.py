@@ -378,6 +378,39 @@ def test_doubtful_name_borne_out():
     assert "loc:jo/aqaba" in recognized("وصلت السفينة إلى ميناء العقبة في الأردن ثم غادرت العقبة")
 
 
+@pytest.mark.parametrize(
+    ("body", "names"),
+    [
+        ("وقال محمد القحطاني وصالح الشهري إن اللقاء تأجل", ["محمد القحطاني", "صالح الشهري"]),
+        ("حضر اللقاء خالد الغامدي وياسر الشهراني ووسام الحسن", None),
+        ("زار الوفد ولاية كاليفورنيا أمس", ["كاليفورنيا"]),
+        ("سافر الوزير إلى جزيرة بالي في إندونيسيا", ["إندونيسيا"]),
+        ("أعلن معالي الدكتور أحمد العيسى النتيجة", ["أحمد العيسى"]),
+        ("قال صالح بن محمد آل إن", ["صالح بن محمد"]),
+        ("فتح كورنيش الإسكندرية أمام الزوار", ["كورنيش الإسكندرية"]),
+    ],
+)
+def test_where_a_recognized_name_begins_and_ends(body, names):
+    """A name is without "and", "in" and "to", unless they are its own letters; without titles; and
+    without what its end lacks the rest of.
+    """
+    found = [text for mentions in recognized(body).values() for text in mentions]
+    if names is None:
+        assert not any(name.startswith("وياسر") for name in found)
+        assert any(name.startswith("ياسر") for name in found)
+    else:
+        assert found == names
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["بتوفيق الله عاد الحجاج", "قال لي في مكتبه", "بيان من منظمة", "إن أبا تجرد من مشاعر الرحمة"],
+)
+def test_common_words_are_no_names(body):
+    """Words that the recognizer takes for names, and what a group is without its name, are none."""
+    assert recognized(body) == {}
+
+
 def test_units_and_adverbs_are_no_names():
     """Units of money and words in the accusative are no entities, whatever the recognizer says."""
     assert recognized("بلغ السعر خمسين دولارا للبرميل والحمد لله") == {}
