@@ -15,10 +15,26 @@ from pipelines.kafka import topics
 from pipelines.local import Services
 from pipelines.run import register
 from pipelines.settings import Settings
+from pipelines.stages import compiled
 
 # How fast a machine is must not decide whether a property holds.
 hypothesis.settings.register_profile("khabar", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("khabar")
+
+
+def _drop_stale_loops() -> None:
+    """Removes machine code that is older than a module with loops: numba looks only whether the
+    file of a loop itself has changed, and not those whose loops it calls.
+    """
+    stages = Path(compiled.__file__).parent
+    sources = [path for path in stages.glob("*.py") if "stages.compiled" in path.read_text("utf-8")]
+    newest = max(path.stat().st_mtime for path in sources)
+    for kept in stages.glob("__pycache__/*.nb[ic]"):
+        if kept.stat().st_mtime < newest:
+            kept.unlink(missing_ok=True)
+
+
+_drop_stale_loops()
 
 _numbers = itertools.count(1)
 

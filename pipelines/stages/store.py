@@ -224,7 +224,9 @@ def _fits(table: U64, used: int, more: int) -> bool:
 
 @compiled
 def _mark_rows(s: Store, table: U64, of_exact: int, kept: Bools) -> None:
-    """At which places of a table a row stands that is in use, and still what it was entered for."""
+    """Marks the places of a table at which a row stands that is in use, and still what it was
+    entered for.
+    """
     for at in range(len(table)):
         if table[at]:
             row = s.rows[number_of(table[at])]
@@ -234,7 +236,7 @@ def _mark_rows(s: Store, table: U64, of_exact: int, kept: Bools) -> None:
 
 @compiled
 def _mark_slots(s: Store, kept: Bools) -> None:
-    """At which places of the table of keys a living text stands."""
+    """Marks the places of the table of keys at which a living text stands."""
     for at in range(len(s.keys)):
         if s.keys[at]:
             kept[at] = s.slots[number_of(s.keys[at])].expires > 0
