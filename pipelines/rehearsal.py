@@ -35,7 +35,7 @@ def rehearse(ner: str, say: Say) -> None:
     names cannot be read.
     """
     patience = threading.Timer(
-        _COMPILED, say, ["compiling for this machine, which takes half a minute, once"]
+        _COMPILED, say, ["compiling for this machine, which takes up to a minute, once"]
     )
     patience.daemon = True
     patience.start()
