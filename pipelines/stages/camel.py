@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from pipelines.stages.lexicon import Ints
-from pipelines.stages.recognizer import CLASSES, STOP, STRANGE, ModelError, Span, Text, spans_of
+from pipelines.stages.recognizer import CLASSES, STOP, ModelError, Recognizer, Span, Text, spans_of
 
 VERSION = "camel-arabert"
 
@@ -38,6 +38,7 @@ class Camel:
             import torch
             from camel_tools.ner import NERecognizer
 
+            self._lists = Recognizer()
             torch.set_num_threads(1)  # Beam and the broker want the other cores
             self._recognizer: Any = (
                 NERecognizer(str(model), use_gpu=False)
@@ -48,8 +49,8 @@ class Camel:
             raise ModelError(f"{_HOW} ({type(error).__name__}: {error})") from error
 
     def knows(self, word: str) -> int:
-        """Always STRANGE: it has no list."""
-        return STRANGE
+        """As the default recognizer does, by its lists: وليد must keep its first letter."""
+        return self._lists.knows(word)
 
     def find(self, texts: Sequence[Text]) -> list[list[Span]]:
         """The names in each text; the sentences of all of them go through the model together."""

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from pipelines.stages.camel import Camel, _sentences
-from pipelines.stages.recognizer import CLASSES, NO_GAP, STOP, ModelError
+from pipelines.stages.recognizer import CLASSES, HEARD, LISTED, NO_GAP, STOP, STRANGE, ModelError
 
 
 class Words(NamedTuple):
@@ -99,3 +99,9 @@ def test_tiny_model(tiny):
     for spans, each in zip(found, texts, strict=True):
         assert all(0 <= s.first < s.last <= len(each.words) and s.type in CLASSES for s in spans)
     assert found[1] == []
+
+
+def test_it_knows_names(tiny):
+    """What belongs to a name and what stands before it is told by our own lists."""
+    camel = Camel(tiny)
+    assert [camel.knows(word) for word in ("وليد", "وصالح", "قالت")] == [LISTED, HEARD, STRANGE]
