@@ -1,5 +1,5 @@
 """The flow, on one page. What stands before and behind it (Kafka, files, a list in a test) can be
-swapped: `build` takes raw messages and gives the messages to write, in batches.
+swapped: `build` takes raw messages and gives the messages to write, both in batches.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Plan:
 
 
 def build(raw: beam.PCollection, plan: Plan) -> beam.PCollection:
-    """Raw messages in, batches of messages out, in one fused chain: nothing is shuffled."""
+    """Batches of raw messages in, of messages out, in one fused chain: nothing is shuffled."""
     return (
         raw
         | "Decode" >> Decode(plan.schema_by_id, plan.max_bytes)

@@ -30,7 +30,7 @@ from pipelines.stages.entities import entities_version
 from pipelines.stages.gazetteer import DATA
 from pipelines.stages.recognizer import ModelError
 from pipelines.stages.times import OutletZones, in_zone, zone_of
-from pipelines.transforms import Batch, forget_index, use_index
+from pipelines.transforms import Batch, batches, forget_index, use_index
 
 _JOB = "process"
 _PREFIX = "news"
@@ -75,8 +75,8 @@ def process(
         try:
             with in_process_pipeline() as pipeline:
                 begin = pipeline | "Begin" >> beam.Impulse()
-                batches = build(begin | "Read" >> beam.ParDo(_Read(_JOB)), plan)
-                batches | "Write" >> beam.ParDo(_Write(_JOB))
+                written = build(begin | "Read" >> beam.ParDo(_Read(_JOB)), plan)
+                written | "Write" >> beam.ParDo(_Write(_JOB))
         except UsageError as error:
             # Beam adds its own words to what a file's reader says.
             raise UsageError(str(error).partition(" [while running")[0]) from None
@@ -145,11 +145,11 @@ class _Read(beam.DoFn):
     def __init__(self, job: str) -> None:
         self._job = job
 
-    def process(self, begin: bytes) -> Iterator[RawMessage]:
-        sink = _edges[self._job][1]
-        for message in _edges[self._job][0]:
-            sink.counts["read"] += 1
-            yield message
+    def process(self, begin: bytes) -> Iterator[Batch]:
+        messages, sink = _edges[self._job]
+        for batch in batches(messages):
+            sink.counts["read"] += len(batch)
+            yield batch
 
 
 class _Write(beam.DoFn):

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import pickle
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache, partial
 from typing import Any
 
 import apache_beam as beam
 from apache_beam import coders
-from apache_beam.transforms.window import GlobalWindows
-from apache_beam.utils.windowed_value import WindowedValue
 
 from pipelines.records import Article, Envelope, Message, RawMessage, StageError
 from pipelines.stages.camel import Camel
@@ -66,27 +64,17 @@ class _BatchCoder(coders.Coder):
 coders.registry.register_coder(Batch, _BatchCoder)
 
 
-class _Gather(beam.DoFn):
-    """Messages to batches, in their order. None waits for the next bundle."""
-
-    _batch: Batch
-    _bytes: int
-
-    def start_bundle(self) -> None:
-        self._batch, self._bytes = Batch(), 0
-
-    def process(self, raw: RawMessage) -> Iterable[Batch]:
-        self._batch.append(raw)
-        self._bytes += len(raw.value or b"")
-        if len(self._batch) < BATCH_SIZE and self._bytes < BATCH_BYTES:
-            return ()
-        full = self._batch
-        self.start_bundle()
-        return (full,)
-
-    def finish_bundle(self) -> Iterable[WindowedValue]:
-        if self._batch:
-            yield GlobalWindows.windowed_value(self._batch)
+def batches(messages: Iterable[RawMessage]) -> Iterator[Batch]:
+    """The messages in batches, in their order."""
+    batch, size = Batch(), 0
+    for raw in messages:
+        batch.append(raw)
+        size += len(raw.value or b"")
+        if len(batch) >= BATCH_SIZE or size >= BATCH_BYTES:
+            yield batch
+            batch, size = Batch(), 0
+    if batch:
+        yield batch
 
 
 class _Stage(beam.DoFn):
@@ -109,7 +97,7 @@ class _Stage(beam.DoFn):
 
 
 class Decode(beam.PTransform):
-    """Raw messages to envelopes, in batches."""
+    """Raw messages to envelopes, both in batches."""
 
     def __init__(self, schema_by_id: SchemaLookup, max_bytes: int) -> None:
         super().__init__()
@@ -117,8 +105,7 @@ class Decode(beam.PTransform):
         self._max_bytes = max_bytes
 
     def expand(self, raw: beam.PCollection) -> beam.PCollection:
-        decoding = _Decode(self._schema_by_id, self._max_bytes)
-        return raw | beam.ParDo(_Gather()) | beam.ParDo(decoding)
+        return raw | beam.ParDo(_Decode(self._schema_by_id, self._max_bytes))
 
 
 class _Decode(beam.DoFn):
@@ -288,6 +275,7 @@ __all__ = [
     "Fingerprint",
     "Normalize",
     "backend_of",
+    "batches",
     "forget_index",
     "gazetteer",
     "use_index",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import apache_beam as beam
@@ -10,7 +11,7 @@ import pytest
 from pipelines.records import Origin, RawMessage
 from pipelines.runner import in_process_pipeline
 from pipelines.stages.decode import MAX_BYTES
-from pipelines.transforms import BATCH_BYTES, BATCH_SIZE, Batch, Decode, _BatchCoder
+from pipelines.transforms import BATCH_BYTES, BATCH_SIZE, Batch, Decode, _BatchCoder, batches
 
 
 def message(number: int, value: bytes | None = None) -> RawMessage:
@@ -19,14 +20,12 @@ def message(number: int, value: bytes | None = None) -> RawMessage:
     return RawMessage(Origin("news.raw", 0, number, number), None, value)
 
 
-def decoded(messages: list[RawMessage]) -> list[Batch]:
-    """What Decode makes of messages that one bundle brings."""
+def decoded(batch: Batch) -> Batch:
+    """What Decode makes of a batch."""
     with in_process_pipeline() as pipeline:
-        begin = pipeline | beam.Impulse()
-        raw = begin | "Read" >> beam.FlatMap(lambda _: messages)
+        raw = pipeline | beam.Impulse() | "Read" >> beam.Map(lambda _: batch)
         raw | Decode(lambda schema_id: None, MAX_BYTES) | "Keep" >> beam.Map(keep)
-    found, _kept[:] = list(_kept), []
-    return found
+    return _kept.pop()
 
 
 _kept: list[Batch] = []  # a pipeline is pickled before it runs; what a module holds is not
@@ -36,24 +35,38 @@ def keep(batch: Batch) -> None:
     _kept.append(batch)
 
 
-def test_a_bundle_leaves_in_batches_in_its_order():
-    """No batch has more than it may, and the last one does not wait for the next bundle."""
-    batches = decoded([message(number) for number in range(2 * BATCH_SIZE + 3)])
-    assert list(map(len, batches)) == [BATCH_SIZE, BATCH_SIZE, 3]
-    offsets = [envelope.raw.origin.offset for batch in batches for envelope in batch]
-    assert offsets == list(range(2 * BATCH_SIZE + 3))
+def test_messages_leave_in_batches_in_their_order():
+    """No batch has more than it may, and the last one has the rest."""
+    messages = [message(number) for number in range(2 * BATCH_SIZE + 3)]
+    found = list(batches(messages))
+    assert list(map(len, found)) == [BATCH_SIZE, BATCH_SIZE, 3]
+    assert [each for batch in found for each in batch] == messages
+    assert list(batches([])) == []
 
 
 def test_large_messages_make_short_batches():
     """A batch ends with the message that makes it as large as a batch may be."""
-    large = message(1, b"{" + b" " * BATCH_BYTES)
-    batches = decoded([message(0), large, message(2), message(3)])
-    assert list(map(len, batches)) == [2, 2]
+    large = message(1, b" " * BATCH_BYTES)
+    found = batches([message(0), large, message(2), message(3)])
+    assert list(map(len, found)) == [2, 2]
+
+
+def test_a_batch_takes_no_more_than_it_needs():
+    """What comes behind a full batch is not touched before the next one is asked for."""
+    taken: list[int] = []
+
+    def endless():
+        for number in itertools.count():
+            taken.append(number)
+            yield message(number)
+
+    next(batches(endless()))
+    assert len(taken) == BATCH_SIZE
 
 
 def test_a_bad_message_leaves_its_batch_alone():
     """Of one batch the bad message fails, and those before and behind it go on."""
-    (batch,) = decoded([message(0), message(1, b"no JSON"), message(2)])
+    batch = decoded(Batch([message(0), message(1, b"no JSON"), message(2)]))
     assert [envelope.failure and envelope.failure.reason for envelope in batch] == [
         None,
         "invalid-json",

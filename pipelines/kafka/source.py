@@ -1,4 +1,4 @@
-"""The source: a Beam UnboundedSource whose reader hands out the job's messages by bundles."""
+"""The source: a Beam UnboundedSource whose reader hands out the job's batches by bundles."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from apache_beam.io.unbounded_source import (
 from apache_beam.utils.timestamp import MAX_TIMESTAMP, MIN_TIMESTAMP, Timestamp
 
 from pipelines.kafka.transaction import Job, held
-from pipelines.records import RawMessage
+from pipelines.transforms import Batch
 
 
 class Read(beam.PTransform):
-    """The messages of the raw topic. The sink commits the offsets, never a finalizer: Beam only
-    logs what a finalizer raises.
+    """The messages of the raw topic, in batches. The sink commits the offsets, never a finalizer:
+    Beam only logs what a finalizer raises.
     """
 
     def __init__(self, group: str) -> None:
@@ -30,7 +30,8 @@ class Read(beam.PTransform):
     def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection:
         # The reader itself waits, so an idle source is asked again at once; and it ends a bundle,
         # so Beam's own limits stand above it.
-        return begin | ReadFromUnboundedSource(_Source(self._group), poll_interval=0)
+        read = ReadFromUnboundedSource(_Source(self._group), poll_interval=0)
+        return begin | read.with_output_types(Batch)
 
 
 class _Mark(CheckpointMark):
@@ -56,25 +57,25 @@ class _Reader(UnboundedReader):
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self._message: RawMessage | None = None
+        self._batch: Batch | None = None
 
     def start(self) -> bool:
         return self.advance()
 
     def advance(self) -> bool:
-        self._message = self._job.next_message()
-        return self._message is not None
+        self._batch = self._job.next_batch()
+        return self._batch is not None
 
-    def get_current(self) -> RawMessage:
-        assert self._message is not None, "there is a current message after advance() is True"
-        return self._message
+    def get_current(self) -> Batch:
+        assert self._batch is not None, "there is a current batch after advance() is True"
+        return self._batch
 
     def get_current_timestamp(self) -> Timestamp:
-        return Timestamp(micros=self.get_current().origin.timestamp * 1000)
+        return Timestamp(micros=self.get_current()[0].origin.timestamp * 1000)
 
     def get_watermark(self) -> Timestamp:
         # No stage asks for event time: the index keeps its own. MAX ends the pipeline.
-        if self._message is None and self._job.finished:
+        if self._batch is None and self._job.finished:
             return MAX_TIMESTAMP
         return MIN_TIMESTAMP
 

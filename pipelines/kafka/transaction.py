@@ -36,7 +36,7 @@ from pipelines.kafka.index_log import IndexLog
 from pipelines.records import Message, Origin, RawMessage
 from pipelines.settings import Settings
 from pipelines.stages.decide import Index
-from pipelines.transforms import use_index
+from pipelines.transforms import Batch, batches, use_index
 
 Warn = Callable[[str], None]
 
@@ -211,8 +211,10 @@ class Job:
 
     # --- the source's side -----------------------------------------------------------------
 
-    def next_message(self) -> RawMessage | None:
-        """The next message, or None when the bundle is to end: it is full, or nothing has come."""
+    def next_batch(self) -> Batch | None:
+        """The next messages, those that are here at once; None when the bundle is to end: it is
+        full, or nothing has come.
+        """
         if self._stop.is_set():
             return None
         now = time.monotonic()
@@ -220,14 +222,23 @@ class Job:
             return None
         if not self._polled and not self._wait(now):
             return None
-        record = self._polled.popleft()
-        self._claim(record)
-        return RawMessage(
-            Origin(record.topic, record.partition, record.offset, record.timestamp),
-            record.key,
-            record.value,
-            tuple(record.headers or ()),
-        )
+        return next(batches(self._claimed(now)))
+
+    def _claimed(self, now: float) -> Iterator[RawMessage]:
+        """What was polled, each claimed as it is taken; one at least, and no more than the bundle
+        may have.
+        """
+        while self._polled:
+            record = self._polled.popleft()
+            self._claim(record)
+            yield RawMessage(
+                Origin(record.topic, record.partition, record.offset, record.timestamp),
+                record.key,
+                record.value,
+                tuple(record.headers or ()),
+            )
+            if self._bundle_is_full(now):
+                return
 
     def _bundle_is_full(self, now: float) -> bool:
         return (

@@ -94,7 +94,7 @@ def test_a_batch_that_kafka_refused_is_never_committed(kafka: Settings) -> None:
     send(articles(1), kafka)
     job = Job(kafka, schema_ids(kafka), warn=lambda line: None)
     job.open()
-    assert job.next_message() is not None
+    assert job.next_batch() is not None
     job.write(Message(kafka.topic(schemas.ARTICLES), b"k", b"v"))
 
     class Refused:

@@ -80,7 +80,7 @@ def test_a_rebuild_fences_the_running_writer(kafka: Settings) -> None:
     send(articles(20, seed=33), kafka)
     job = opened(kafka)
     rebuild(kafka, schema_ids(kafka), Lookup(kafka.registry_url))
-    assert job.next_message() is not None
+    assert job.next_batch() is not None
     with pytest.raises(Exception, match="has taken over"):
         job.commit()
     job.close()

@@ -30,7 +30,7 @@ def opened(settings: Settings) -> Job:
 def waited(job: Job, times: int) -> None:
     """Lets the job wait for messages, which do not come."""
     for _ in range(times):
-        assert job.next_message() is None
+        assert job.next_batch() is None
 
 
 def test_a_standstill_is_an_outage_and_no_takeover(kafka: Settings, monkeypatch) -> None:
@@ -40,7 +40,7 @@ def test_a_standstill_is_an_outage_and_no_takeover(kafka: Settings, monkeypatch)
     monkeypatch.setattr(transaction, "_SUCCESSOR_S", 1.0)
     send(articles(2), kafka)
     job = opened(kafka)
-    assert job.next_message() is not None
+    assert job.next_batch() is not None
     message = job._log.mark("start", 0)  # any message will do
     job.write(message)
     job._producer.flush()
@@ -62,7 +62,7 @@ def test_who_cannot_use_the_state_leaves_the_writer_be(kafka: Settings, monkeypa
         opened(kafka)
     monkeypatch.undo()
     send(articles(1, seed=5), kafka)
-    assert job.next_message() is not None
+    assert job.next_batch() is not None
     job.commit()
     job.close()
 
@@ -94,7 +94,7 @@ def test_an_idle_at_least_once_writer_sees_its_successor(kafka: Settings) -> Non
     first, second = opened(settings), opened(settings)
     with pytest.raises(Superseded):
         waited(first, 10)
-    assert second.next_message() is None
+    assert second.next_batch() is None
     first.close()
     second.close()
 
@@ -145,8 +145,8 @@ def test_new_partitions_are_read(kafka: Settings, monkeypatch) -> None:
     seen = set()
     deadline = time.monotonic() + 20
     while len(seen) < 3 and time.monotonic() < deadline:
-        if message := job.next_message():
-            seen.add(message.origin.partition)
+        if batch := job.next_batch():
+            seen.update(message.origin.partition for message in batch)
         else:
             job._positions.clear()
             job._bundle_records = 0
