@@ -109,7 +109,7 @@ def answers(index: Index, articles: list[tuple[int, Article]]) -> object:
     found = {key: candidates(index, key) for key in sorted(keys)}
     for slot in {slot: None for slots in found.values() for slot in slots}:
         said.append((index.owner(slot), index.story(slot), index.published(slot)))
-        said.append(index.told(slot).tobytes())
+        said.append((index.told(slot).tobytes(), index._store.signatures[slot].tobytes()))
     said += [(key, [index.owner(slot) for slot in slots]) for key, slots in found.items()]
     return said, len(index), index.clock, index.last_sequence, index.pushed_out
 
