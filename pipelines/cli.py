@@ -7,13 +7,16 @@ from __future__ import annotations
 import io
 import logging
 import os
+import re
 import shutil
 import sys
 import threading
+import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +65,28 @@ def with_settings(*names: str) -> Callable[[Any], Any]:
     return decorate
 
 
+class _Time(click.ParamType):  # type: ignore[type-arg]  # older versions of click take none
+    """A time in UTC, or an age: milliseconds since 1970."""
+
+    name = "time"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, context: click.Context | None
+    ) -> int:
+        if isinstance(value, int):
+            return value
+        age = re.fullmatch(r"(\d{1,6})([smhd])", value)
+        if age:
+            unit = {"s": 1, "m": 60, "h": 3600, "d": 86400}[age[2]]
+            return round((time.time() - int(age[1]) * unit) * 1000)
+        try:
+            given = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither 2026-11-27, 2026-11-27T18:30 nor 2h or 7d.")
+        return round(given.replace(tzinfo=given.tzinfo or UTC).timestamp() * 1000)
+
+
+_TIME = _Time()
 _KAFKA = ("bootstrap_servers", "kafka_config", "topic_prefix")
 _ALL = tuple(setting.name for setting in SETTINGS)
 
@@ -392,17 +417,38 @@ def _counts(counts: Counter[str]) -> str:
 
 @cli.command(epilog=_EXIT_CODES)
 @click.argument("topic")
+@click.option("--story", metavar="STORY_ID|ARTICLE_ID|URL", help="Only this story's records.")
+@click.option("--entity", metavar="NAME|ENTITY_ID", help="Only records with this entity.")
+@click.option("--source", metavar="NAME", help="Only what this outlet delivered or published.")
+@click.option("--since", type=_TIME, default=0, help="Only what came since then.")
 @click.option("--json", "in_json", is_flag=True, help="One JSON object a line, for programs.")
 @click.option("--new", is_flag=True, help="Only what comes from now on.")
 @click.option("--until-caught-up", is_flag=True, help="End at the end offsets seen at the start.")
 @with_settings(*_KAFKA, "registry_url")
-def tail(topic: str, in_json: bool, new: bool, until_caught_up: bool, **values: Any) -> None:
+def tail(
+    topic: str,
+    story: str | None,
+    entity: str | None,
+    source: str | None,
+    since: int,
+    in_json: bool,
+    new: bool,
+    until_caught_up: bool,
+    **values: Any,
+) -> None:
     """Show a topic's records: articles, duplicates, entities, dead-letters, index, raw.
+
+    Of several filters all must fit. A name is found in all its spellings; a story also by the
+    address of the article that opened it. Times are UTC, or an age such as 90m, 2h or 7d.
 
     \b
     khabar tail articles
+    khabar tail articles --source الجزيرة --since 2h
+    khabar tail entities --entity "غزة" --new
     khabar tail dead-letters --json --until-caught-up
     """
+    from pipelines.explain import identity
+    from pipelines.filters import Filter
     from pipelines.kafka import topics as kafka_topics
     from pipelines.kafka.tail import tail as read
     from pipelines.show import as_json, as_text
@@ -410,16 +456,213 @@ def tail(topic: str, in_json: bool, new: bool, until_caught_up: bool, **values: 
 
     settings = _settings(values)
     name = settings.topic(topic) if topic in kafka_topics.KINDS else topic
+    if entity and topic in ("raw", "duplicates", "dead-letters", "index"):
+        raise UsageError(f"What stands on {name} names no entities: `khabar tail articles` does.")
+    wanted = Filter(identity(story) if story else "", entity or "", source or "")
     ended = threading.Event()
     with stopping_at_signals(ended.set):
         for message in read(
             settings,
             [name],
             from_start=not new,
+            since=since,
             until_caught_up=until_caught_up,
             stopped=ended.is_set,
         ):
-            click.echo(as_json(message) if in_json else as_text(message, _columns()))
+            if wanted.takes(message):
+                click.echo(as_json(message) if in_json else as_text(message, _columns()))
+
+
+@cli.command(epilog=_EXIT_CODES)
+@click.argument("topic", type=click.Choice(["articles", "duplicates", "entities", "dead-letters"]))
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["parquet", "jsonl"]),
+    default="jsonl",
+    show_default=True,
+    help="JSON Lines, or Parquet with a column for each field.",
+)
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="File.")
+@click.option("--since", type=_TIME, default=0, help="Only what came since then.")
+@click.option("--until", type=_TIME, help="Only what came before then.")
+@with_settings(*_KAFKA, "registry_url")
+def export(topic: str, form: str, out: Path, since: int, until: int | None, **values: Any) -> None:
+    """Write a topic's records up to now into one file, for analysts.
+
+    What was removed on request is left out. Times are UTC, or an age such as 2h or 7d; they count
+    Kafka's time of the records.
+
+    \b
+    khabar export articles --format parquet --out articles.parquet
+    khabar export entities --since 7d --out entities.jsonl
+    """
+    from pipelines.export import export as write
+
+    with _progress("written") as told:
+        count = write(
+            _settings(values),
+            topic,
+            form,
+            out,
+            since=since,
+            until=until,
+            progress=lambda n: told(f"{n} written"),
+        )
+    say(f"wrote {count} records of {topic} to {out}")
+
+
+def _choosing(command: Any) -> Any:
+    """Gives a command the options that choose dead letters."""
+    for option in reversed(
+        (
+            click.option("--stage", default="", help="Only those that this stage refused."),
+            click.option("--reason", default="", help="Only those with this reason."),
+            click.option("--since", type=_TIME, default=0, help="Only what failed since then."),
+            click.option("--until", type=_TIME, help="Only what failed before then."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+@cli.command("dead-letters", epilog=_EXIT_CODES)
+@_choosing
+@click.option("--json", "in_json", is_flag=True, help="One JSON object a group, for programs.")
+@with_settings(*_KAFKA, "registry_url")
+def dead_letters(
+    stage: str, reason: str, since: int, until: int | None, in_json: bool, **values: Any
+) -> None:
+    """Say what became a dead letter and why, by stage and reason, with an example of each.
+
+    A message that was sent back by `khabar replay` and failed again counts once.
+    `khabar tail dead-letters` shows each of them.
+
+    \b
+    khabar dead-letters
+    khabar dead-letters --since 1d --json
+    """
+    from pipelines.kafka.dead_letters import Choice, groups, read
+    from pipelines.show import group_json, group_text
+
+    letters = read(_settings(values), Choice(stage, reason, since, until))
+    for group in groups(letters):
+        click.echo(group_json(group) if in_json else group_text(group, _columns()))
+    say(f"{len(letters)} dead letters" + "; `khabar replay` sends them back" * bool(letters))
+
+
+@cli.command(epilog=_EXIT_CODES)
+@_choosing
+@click.option(
+    "--place",
+    "places",
+    multiple=True,
+    metavar="PARTITION:OFFSET",
+    help="Only this one; may be given several times.",
+)
+@click.option("--all", "everything", is_flag=True, help="All dead letters.")
+@click.option(
+    "--max-attempts",
+    type=click.IntRange(1),
+    default=3,
+    show_default=True,
+    help="Leave out what was sent back so often before.",
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would be sent.")
+@click.option("--rate", type=float, help="Messages a second; as fast as possible by default.")
+@with_settings(*_KAFKA, "registry_url")
+def replay(
+    stage: str,
+    reason: str,
+    since: int,
+    until: int | None,
+    places: tuple[str, ...],
+    everything: bool,
+    max_attempts: int,
+    dry_run: bool,
+    rate: float | None,
+    **values: Any,
+) -> None:
+    """Send dead letters back to the raw topic, after what they failed for was put right.
+
+    Each goes as it came, with headers that say where it first stood and how often it was sent. One
+    that fails again is a dead letter again, and the next replay takes that one in its place. To
+    send one twice is harmless: an article that was taken becomes a duplicate.
+
+    \b
+    khabar replay --reason unknown-schema
+    khabar replay --stage decode --since 2026-11-01 --dry-run
+    khabar replay --place 0:17 --place 0:21
+    """
+    from pipelines.kafka.dead_letters import Choice, groups, read, replayed
+    from pipelines.producers.produce import send
+    from pipelines.show import group_text
+    from pipelines.signals import stopping_at_signals
+
+    settings = _settings(values)
+    if not (everything or stage or reason or since or until or places):
+        raise UsageError(
+            "Say which dead letters: --stage, --reason, --since, --until, --place, or --all. "
+            "`khabar dead-letters` lists them."
+        )
+    found = read(settings, Choice(stage, reason, since, until, frozenset(places)))
+    chosen = [each for each in found if each.kept and each.attempts < max_attempts]
+    tried = sum(each.attempts >= max_attempts for each in found)
+    lost = len(found) - len(chosen) - tried
+    if dry_run:
+        for group in groups(chosen):
+            click.echo(group_text(group, _columns()))
+        say(f"{len(chosen)} would be sent back")
+    else:
+        ended = threading.Event()
+        with stopping_at_signals(ended.set), _progress("sent") as told:
+            count = send(
+                replayed(chosen, settings.topic("raw")),
+                settings,
+                rate=rate,
+                sent=lambda n: told(f"{n} sent"),
+                stopped=ended.is_set,
+            )
+        say(f"sent {count} of {len(found)} dead letters back to {settings.topic('raw')}")
+    if tried:
+        say(f"{tried} were sent back {max_attempts} times before, and are left: --max-attempts")
+    if lost:
+        say(f"{lost} were too large to be kept: their values stand in {settings.topic('raw')} only")
+
+
+@cli.command(epilog=_EXIT_CODES)
+@click.argument("article", metavar="ARTICLE_ID|URL")
+@click.option(
+    "--reason",
+    required=True,
+    help="Why, in a sentence without names: readers of the topics see it.",
+)
+@with_settings(*_KAFKA, "registry_url")
+def forget(article: str, reason: str, **values: Any) -> None:
+    """Have an article deleted: for a publisher's or a person's request.
+
+    The running pipeline tells readers of news.articles and news.entities to delete it, and holds
+    back whatever comes of this article until the window is over. What our own topics hold of it
+    goes by their retention: docs/operations.md says what is deleted when, and what is not.
+
+    \b
+    khabar forget 3f0c2a9be1d4477f9f0a1b2c3d4e5f60 --reason "asked for by the publisher"
+    khabar forget https://outlet.example/news/7 --reason "a court's order"
+    """
+    from pipelines.explain import identity
+    from pipelines.forget import forget as ask
+    from pipelines.kafka.find import Finder
+
+    settings, wanted = _settings(values), identity(article)
+    with _progress("read") as told, Finder(settings, lambda n: told(f"{n} read")) as finder:
+        asked = ask(finder, settings, wanted, reason)
+    what = f"{asked.published} published records and {asked.entities} entities"
+    say(
+        f"asked for the removal of article {asked.article_id}: {what} stand on our topics. It is "
+        "done when `khabar run` has read the request; `khabar explain` shows it then."
+    )
+    if not asked.published:
+        say("Nothing of it was published, as far as the topics go: what comes of it is held back.")
 
 
 @cli.command(epilog=_EXIT_CODES)

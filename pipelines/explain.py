@@ -17,6 +17,7 @@ from pipelines.errors import UsageError
 from pipelines.kafka.find import Finder
 from pipelines.kafka.tail import Tailed
 from pipelines.records import Article, Origin, RawMessage, StageError, Time
+from pipelines.show import is_removed
 from pipelines.stages import encode
 from pipelines.stages.arabic.layers import foreign_match_text, match_text
 from pipelines.stages.clean import clean
@@ -29,6 +30,11 @@ from pipelines.stages.weights import RARE, UNITS, vocabulary
 
 _ARTICLE_ID = re.compile(r"[0-9a-fA-F]{32}")
 _WORD = re.compile(r"\S+")
+# What a record holds of an article's own words.
+_TEXTS = (
+    "title", "standfirst", "body", "raw_title", "raw_body", "author", "byline", "dateline",
+    "captions", "cues", "published_at_text", "furniture", "dates", "entities", "extra", "url",
+)  # fmt: skip
 # What an article's and a duplicate's record have, and a foreign one has not.
 _FIELDS = frozenset(
     {
@@ -278,12 +284,15 @@ def repeats(message: Tailed) -> bool:
 
 def _begins(record: Mapping[str, Any]) -> bool:
     """Whether it is the first decision on its article since that was last forgotten."""
-    return bool(record["revision"] == 1 and record["matched"] != record["article_id"])
+    again = record["matched"] == record["article_id"] or record["verdict"] == "removal"
+    return bool(record["revision"] == 1 and not again)
 
 
 def _opens(record: Mapping[str, Any]) -> bool:
     """Whether it is the first decision of its story: it joined no other's."""
-    joined = record["matched"] and record["verdict"] != "part_of"
+    joined = record["verdict"] == "removal" or (
+        record["matched"] and record["verdict"] != "part_of"
+    )
     return bool(record["article_id"] == record["story_id"] and not joined)
 
 
@@ -298,10 +307,33 @@ def _sorted(messages: Iterable[Tailed]) -> list[Tailed]:
 
 
 def _search(finder: Finder, wanted: bytes, key: bytes | None = None) -> Iterator[list[Tailed]]:
-    """Step by step back in time the decisions that name this id, their key included."""
+    """Step by step back in time the decisions that name this id, their key included.
+
+    Of an article that was removed later no text is given.
+    """
     steps = finder.newest_first(_topics(finder), lambda value: wanted in value, key)
+    removed: dict[str, int] = {}
     for step in steps:
-        yield [m for m in step if m.record is not None and m.record.keys() >= _FIELDS]
+        found = [m for m in step if m.record is not None and m.record.keys() >= _FIELDS]
+        for record in map(record_of, found):
+            if record["verdict"] == "removal":
+                article = record["article_id"]
+                removed[article] = max(record["sequence"], removed.get(article, 0))
+        yield [
+            _without_text(each)
+            if record_of(each)["sequence"] < removed.get(record_of(each)["article_id"], 0)
+            else each
+            for each in found
+        ]
+
+
+def _without_text(message: Tailed) -> Tailed:
+    """A decision as it may be shown after its article was removed."""
+    record = record_of(message)
+    blank = {
+        name: type(record[name])() for name in _TEXTS if name in record and record[name] is not None
+    }
+    return replace(message, value=None, record={**record, **blank, "removed": True})
 
 
 def _decisions(
@@ -439,6 +471,8 @@ def _unknown(finder: Finder, identity: str) -> UsageError:
 
 def _text(finder: Finder, record: Mapping[str, Any]) -> Text:
     """The text that was decided on: in the record when it was published, else from its message."""
+    if is_removed(record):
+        return Text(None, "The article was removed on request: its text is not shown.")
     if "body" in record:
         return Text(_published_parts(record))
     place = record["origin"]

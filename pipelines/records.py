@@ -14,7 +14,9 @@ from typing import Any, Literal, TypeVar
 from pipelines.offsets import OffsetMap
 
 Headers = tuple[tuple[str, bytes | None], ...]
-Verdict = Literal["new", "update", "revision", "correction", "retraction", "part_of", "duplicate"]
+Verdict = Literal[
+    "new", "update", "revision", "correction", "retraction", "part_of", "duplicate", "removal",
+]  # fmt: skip
 EntityType = Literal["PER", "LOC", "ORG", "MISC"]
 RawField = Literal["raw_title", "raw_body"]
 # What the schema's doc of furniture.kind explains.
@@ -265,6 +267,18 @@ class Entity:
 
 
 @dataclass(frozen=True, slots=True)
+class Removal:
+    """Why an article is to be deleted, and what of it readers have: the newest `revision` (0: none
+    that whoever asks knows of) in `story_id`, and its entities with their types.
+    """
+
+    reason: str
+    story_id: str = ""
+    revision: int = 0
+    entities: tuple[tuple[str, EntityType], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Article:
     """The record so far. Decode fills the first block; each later stage fills its own part."""
 
@@ -280,6 +294,7 @@ class Article:
     ingested_at: int = 0
     language: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict)
+    removal: Removal | None = None  # then all text is empty, and only Decide and Encode act
 
     display: Display = field(default_factory=Display)
     match: Match = field(default_factory=Match)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from pipelines.explain import Explanation, Marked, Story, Text, record_of, repeats
 from pipelines.kafka.tail import Tailed
-from pipelines.show import APART, as_object, score, why
+from pipelines.show import APART, as_object, is_removed, score, title, why
 from pipelines.stages.decide import (
     CONTAINED,
     HOUR_MS,
@@ -43,11 +43,12 @@ _VERDICTS = {
     "correction": "published: it corrects its story",
     "retraction": "published: it takes its story back",
     "part_of": "published: it opens a story, and is a part of another text",
+    "removal": "readers were told to delete the article",
 }
 # Verdicts for which it matters how much a text says that its story had not.
 _BY_NOVELTY = frozenset({"duplicate", "update"})
 # Rules by which texts are the same, so that nothing was measured.
-_EQUAL = frozenset({"same-content", "exact", "exact-text"})
+_EQUAL = frozenset({"same-content", "exact", "exact-text", "removed"})
 _NEAR_HOURS = NEAR_MS // HOUR_MS
 
 
@@ -75,6 +76,7 @@ def explanation_text(found: Explanation, read: int, columns: int, colour: bool) 
         "",
         _strong(fitted(_verdict(record), columns), colour),
         _scores(record),
+        *([isolated(record["removal_reason"], columns)] if record.get("removal_reason") else ()),
         *_reasons(found, columns),
         f"story {_id(record['story_id'])}",
         *map(_link, record.get("related") or ()),
@@ -178,7 +180,7 @@ def _about(message: Tailed, columns: int, indent: str = "") -> list[str]:
     zone = " (no zone given)" if record.get("published_at_zone") == "none" else ""
     origin = record["origin"]
     lines = [
-        isolated(record["title"] or "(no title)", inside),
+        isolated(title(record), inside),
         _joined(
             isolated(record["source"], inside // 2 - 2) if record["source"] else "",
             isolated(outlet, inside // 2 - 2) if outlet and outlet != record["source"] else "",
@@ -194,7 +196,9 @@ def _about(message: Tailed, columns: int, indent: str = "") -> list[str]:
 def _verdict(record: Mapping[str, Any]) -> str:
     verdict = label(record["verdict"], 12)
     said = _VERDICTS.get(verdict, "published")
-    if verdict == "duplicate" and _is_itself(record):
+    if verdict == "duplicate" and is_removed(record):
+        said = "held back: the article was removed on request"
+    elif verdict == "duplicate" and _is_itself(record):
         said = "held back: the article came again unchanged"
     return f"{verdict}, {said}"
 
@@ -389,7 +393,7 @@ def _in_life(
         matched = "itself"
     lines = [
         head + _strong(verdict, colour and verdict != "duplicate") + padding + source,
-        f"{_INDENT}{isolated(record['title'] or '(no title)', inside)}",
+        f"{_INDENT}{isolated(title(record), inside)}",
         f"{_INDENT}article {_id(record['article_id'])}{revision}",
         f"{_INDENT}{_rule(record)}",
         f"{_INDENT}held against {matched}" if matched else "",

@@ -10,8 +10,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pipelines import schemas
+from pipelines.kafka.dead_letters import Group
 from pipelines.kafka.tail import Tailed
 from pipelines.stages.decode import FIELD_NAMES
+from pipelines.stages.entry import REMOVED
 from pipelines.terminal import escaped, fitted, isolated, label, width
 
 # Columns of a line when nobody says how many there are.
@@ -22,6 +24,7 @@ _SEPARATOR = " · "
 _EXCERPT_BYTES = 4 * WIDTH
 # Relations to texts that stay stories of their own; any other is one to `matched`.
 APART = frozenset({"contains", "part_of"})
+_GROUP = ("stage", "reason", "count", "again", "first", "last")
 # Every rule in words, and the scores that it goes by.
 _RULES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "no-match": ("nothing like it was seen", ()),
@@ -37,6 +40,7 @@ _RULES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "cue-update": ("it says that the story goes on", ("likeness", "novelty")),
     "cue-correction": ("it says that it corrects the story", ("likeness", "novelty")),
     "cue-retraction": ("it says that the story is taken back", ("likeness", "novelty")),
+    REMOVED: ("removed on request", ()),
 }
 
 
@@ -56,7 +60,7 @@ def as_text(message: Tailed, columns: int = WIDTH) -> str:
         try:
             lines = _LINES[kind](message.record, columns)
         except (KeyError, TypeError, ValueError):  # a topic or a record of somebody else's
-            lines = [isolated(json.dumps(_safe(message.record), ensure_ascii=False), columns)]
+            lines = [isolated(json.dumps(as_plain(message.record), ensure_ascii=False), columns)]
     first, *others = filter(None, lines)
     others.append(f"{label(message.topic)} {message.partition}:{message.offset}")
     inside = columns - len(_INDENT)
@@ -84,8 +88,38 @@ def as_object(message: Tailed) -> dict[str, Any]:
         "timestamp": message.timestamp,
         **_bytes("key", message.key),
         "headers": [{"name": name, **_bytes("value", given)} for name, given in message.headers],
-        **_safe(value),
+        **as_plain(value),
     }
+
+
+def group_text(group: Group, columns: int = WIDTH) -> str:
+    """A group of dead letters as a few lines with an example, and a blank one after them."""
+    inside = columns - len(_INDENT)
+    letter = group.example
+    again = f", {group.again} of them sent back before" if group.again else ""
+    times = " to ".join(dict.fromkeys(_kafka_time(each) for each in (group.first, group.last)))
+    topic, place, _ = letter.failed_at
+    value = letter.message.value
+    lines = [
+        f"{group.count} × {isolated(group.reason, 40)} in {isolated(group.stage, 20)}{again}",
+        times,
+        f"such as {letter.place}, from {isolated(topic, 40)} {isolated(place, 30)}",
+        isolated(letter.detail, inside),
+        excerpt(value, inside) if value else "no value",
+    ]
+    first, *others = filter(None, lines)
+    under = (f"\n{_INDENT}{fitted(line, inside)}" for line in others)
+    return f"{fitted(first, columns)}{''.join(under)}\n"
+
+
+def group_json(group: Group) -> str:
+    """A group of dead letters as a line of JSON; times are Kafka's, in milliseconds."""
+    told = {name: getattr(group, name) for name in _GROUP}
+    return escaped(json.dumps({**told, "example": as_object(group.example.message)}))
+
+
+def _kafka_time(milliseconds: int) -> str:
+    return _time(datetime.fromtimestamp(max(0, milliseconds) / 1000, UTC))
 
 
 def facts(message: Tailed) -> dict[str, str]:
@@ -96,6 +130,18 @@ def facts(message: Tailed) -> dict[str, str]:
         for name, value in message.headers
         if name.startswith("khabar-")
     }
+
+
+def is_removed(record: Mapping[str, Any]) -> bool:
+    """Whether a record tells of an article that was removed, and so has none of its text."""
+    return bool(record.get("removed") or record.get("rule") == REMOVED)
+
+
+def title(record: Mapping[str, Any]) -> str:
+    """The title of an article's record, or in its place why there is none."""
+    if is_removed(record):
+        return "(removed on request)"
+    return record["title"] or "(no title)"
 
 
 def why(record: Mapping[str, Any]) -> str:
@@ -142,7 +188,8 @@ def _article(record: Mapping[str, Any], columns: int) -> list[str]:
         if each["relation"] in APART
     ]
     return [
-        verdict + isolated(record["title"] or "(no title)", columns - width(verdict)),
+        verdict + isolated(title(record), columns - width(verdict)),
+        isolated(record.get("removal_reason") or "", inside) if is_removed(record) else "",
         _joined(
             isolated(record["source"], inside // 3),
             isolated(record["outlet"], inside // 3) if record.get("outlet") else "",
@@ -165,7 +212,7 @@ def _article(record: Mapping[str, Any], columns: int) -> list[str]:
 def _duplicate(record: Mapping[str, Any], columns: int) -> list[str]:
     inside = columns - len(_INDENT)
     return [
-        f"held back {isolated(record['title'] or '(no title)', columns - 10)}",
+        f"held back {isolated(title(record), columns - 10)}",
         _joined(
             isolated(record["source"], inside // 3),
             isolated(record["outlet"], inside // 3) if record.get("outlet") else "",
@@ -185,7 +232,10 @@ def _entity(record: Mapping[str, Any], columns: int) -> list[str]:
     inside = columns - len(_INDENT)
     latitude, longitude = record.get("latitude"), record.get("longitude")
     return [
-        f"{label(record['type']):<4} {isolated(record['name'], columns - 12)} ×{record['count']}",
+        f"{label(record['type']):<4} (removed with its article)"
+        if is_removed(record)
+        else f"{label(record['type']):<4} {isolated(record['name'], columns - 12)} "
+        f"×{record['count']}",
         _joined(
             label(record["entity_id"], 60),
             label(record.get("country") or "", 12),
@@ -236,10 +286,10 @@ def _raw(message: Tailed, columns: int) -> list[str]:
         field: next((str(fields[n]) for n in FIELD_NAMES[field] if fields.get(n)), "")
         for field in ("title", "body", "source", "url")
     }
-    title = given["title"] or given["body"]
+    text = given["title"] or given["body"]
     size = "no value" if message.value is None else f"{len(message.value)} bytes"
     return [
-        isolated(title, columns) if title else excerpt(message.value, columns),
+        isolated(text, columns) if text else excerpt(message.value, columns),
         _joined(
             isolated(given["source"], inside // 3) if given["source"] else "",
             isolated(given["url"], inside // 2) if given["url"] else "",
@@ -275,15 +325,17 @@ def _bytes(name: str, value: bytes | None) -> dict[str, str | None]:
         return {f"{name}_base64": base64.b64encode(value or b"").decode()}
 
 
-def _safe(value: Any) -> Any:
-    """`value` of what JSON has; whatever else Avro knows (decimals, dates, …) as its text."""
+def as_plain(value: Any) -> Any:
+    """`value` of what JSON has: bytes as Base64 under the name with `_base64` behind it, times in
+    ISO 8601 and UTC, whatever else Avro knows (decimals, …) as its text.
+    """
     if isinstance(value, Mapping):
         return {
-            f"{name}_base64" if isinstance(inner, bytes) else str(name): _safe(inner)
+            f"{name}_base64" if isinstance(inner, bytes) else str(name): as_plain(inner)
             for name, inner in value.items()
         }
     if isinstance(value, (list, tuple)):
-        return [_safe(inner) for inner in value]
+        return [as_plain(inner) for inner in value]
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     if isinstance(value, datetime):

@@ -89,7 +89,7 @@ class _Stage(beam.DoFn):
         return (Batch(self._after(envelope) for envelope in batch),)
 
     def _after(self, envelope: Envelope) -> Envelope:
-        if envelope.article is None:
+        if envelope.article is None or envelope.article.removal:
             return envelope
         try:
             return envelope.with_article(self._function(envelope.article))

@@ -30,7 +30,7 @@ OURS = {
     "graph": {"transforms", "stages"},
     "kafka": {"kafka", "transforms", "stages", "records", "schemas", "settings", "errors"},
     "local": {"local"},
-    "producers": {"producers", "kafka", "stages", "schemas", "settings", "errors"},
+    "producers": {"producers", "kafka", "stages", "records", "schemas", "settings", "errors"},
 }
 # The only places that may import these.
 THEIRS = {

@@ -32,7 +32,7 @@ from pipelines.stages import encode
 from pipelines.stages.clean import clean
 from pipelines.stages.decide import entry_of, event_time, place_of, told_before
 from pipelines.stages.decode import SchemaLookup, decode
-from pipelines.stages.entry import RULES
+from pipelines.stages.entry import REMOVED, RULES
 from pipelines.stages.fingerprint import fingerprint
 from pipelines.stages.normalize import normalize
 from pipelines.stages.times import OutletZones
@@ -148,10 +148,11 @@ def _decided(
 ) -> tuple[Article, Origin]:
     """The article in the message with the decision that was published of it, without its text."""
     origin = Origin(message.topic, message.partition, message.offset, message.timestamp)
-    raw = RawMessage(origin, message.key, message.value)
+    raw = RawMessage(origin, message.key, message.value, tuple(message.headers))
     # What was taken once is taken again, whatever the limit is today.
     article = decode(raw, schema_by_id, max_bytes=encode.MAX_BYTES)
-    article = fingerprint(normalize(clean(article, outlet_zones)))
+    if record["rule"] != REMOVED:
+        article = fingerprint(normalize(clean(article, outlet_zones)))
     numbers = {
         name: record[name]
         for name in ("matched", "jaccard", "containment", "likeness", "novelty", "news")

@@ -42,10 +42,15 @@ def tail(
     topics: list[str],
     *,
     from_start: bool = True,
+    since: int = 0,
+    wanted: Callable[[bytes], bool] = lambda value: True,
     until_caught_up: bool = False,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Iterator[Tailed]:
     """The topics' messages, as they come, until `stopped`, or up to the ends seen at the start.
+
+    From the start means from Kafka's time `since` on, in milliseconds since 1970. Only messages
+    whose value `wanted` takes are decoded and given.
 
     Raises UsageError for a topic that does not exist, Outage when Kafka or the registry is away.
     """
@@ -65,6 +70,9 @@ def tail(
         consumer.assign(partitions)
         ends = consumer.end_offsets(partitions, timeout_ms=_ANSWER_MS)
         starts = consumer.beginning_offsets(partitions, timeout_ms=_ANSWER_MS)
+        if since > 0:
+            at = consumer.offsets_for_times(dict.fromkeys(partitions, since), timeout_ms=_ANSWER_MS)
+            starts = {p: ends[p] if at.get(p) is None else at[p].offset for p in partitions}
         for partition in partitions:
             consumer.seek(partition, (starts if from_start else ends)[partition])
         heard = time.monotonic()
@@ -72,7 +80,9 @@ def tail(
             polled = consumer.poll(_POLL_MS)
             for batch in polled.values():
                 for message in batch:
-                    yield decoded(message, registry, known)
+                    # By the record's time, too: Kafka's index of times gives a place, not a border.
+                    if message.timestamp >= since and wanted(message.value or b""):
+                        yield decoded(message, registry, known)
             if until_caught_up:
                 if all(consumer.position(p) >= end for p, end in ends.items()):
                     return

@@ -12,6 +12,7 @@ from kafka.errors import KafkaError
 from pipelines import schemas
 from pipelines.errors import Outage, UsageError
 from pipelines.kafka import clients
+from pipelines.records import Message
 from pipelines.settings import Settings
 
 # Messages under way before the oldest is waited for: bounds memory when Kafka is slow.
@@ -20,32 +21,43 @@ _ANSWER_S = 30.0
 
 
 def produce(
-    messages: Iterable[tuple[bytes | None, bytes | None]],
+    messages: Iterable[tuple[bytes | None, bytes | None]], settings: Settings, **how: Any
+) -> int:
+    """Sends key and value pairs to the raw topic as `send` does, with its arguments."""
+    topic = settings.topic(schemas.RAW)
+    return send((Message(topic, key, value) for key, value in messages), settings, **how)
+
+
+def send(
+    messages: Iterable[Message],
     settings: Settings,
     *,
     rate: float | None = None,
     sent: Callable[[int], None] = lambda count: None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> int:
-    """Sends key and value pairs, `rate` a second when given; returns how many Kafka has taken.
+    """Sends messages, `rate` a second when given; returns how many Kafka has taken. A header
+    without a value gets an empty one, for the client takes no other.
 
     Raises Outage when Kafka does not take one, UsageError for one that is larger than it takes.
     """
-    topic = settings.topic(schemas.RAW)
     try:
         producer = clients.producer(settings)
     except KafkaError as error:
         raise clients.failure(settings, error) from None
-    count = 0
+    count, topic = 0, settings.topic(schemas.RAW)
     under_way: deque[Any] = deque()
     began = time.monotonic()
     try:
-        for key, value in messages:
+        for message in messages:
             if rate:
                 time.sleep(max(0.0, began + count / rate - time.monotonic()))
             if stopped():
                 break
-            under_way.append(producer.send(topic, value, b"" if key is None is value else key))
+            key = b"" if message.key is None is message.value else message.key
+            headers = [(name, value or b"") for name, value in message.headers]
+            topic = message.topic
+            under_way.append(producer.send(topic, message.value, key, headers=headers))
             count += 1
             sent(count)
             while len(under_way) > _UNDER_WAY:

@@ -9,14 +9,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-from pipelines.records import Article, Decision, Origin, Related, Verdict, changed
+from pipelines.records import (
+    Article,
+    Decision,
+    Fingerprint,
+    Origin,
+    Related,
+    Removal,
+    Verdict,
+    changed,
+)
 from pipelines.stages.entry import (
     LEADER,
     LONGER,
     NEWS_STEPS,
     NOWHERE,
+    REMOVED,
     SAME_CONTENT,
     SCORE_STEPS,
+    TEXTLESS,
     TOLD,
     pack_entry,
     short,
@@ -89,7 +100,7 @@ def decide(article: Article, origin: Origin, index: Index) -> Article:
 
     A message that was decided before (same topic, partition, offset) gets the stored decision
     again and changes nothing; kept are those on the last 8 contents of an article and on its last
-    8 repetitions.
+    8 repetitions. A removed article is held back as long as it is remembered, whatever its text.
     """
     found = index.ask(article.article_id, article.fingerprint, article.ingested_at)
     known = found.known
@@ -97,7 +108,13 @@ def decide(article: Article, origin: Origin, index: Index) -> Article:
     if again:
         decision = changed(again.decision, event_time=event_time(article, index.window_ms))
         return changed(article, decision=decision, entry=entry_of(article, decision, origin))
-    if known:
+    if article.removal:
+        decision = _remove(article.article_id, article.removal, known)
+    elif known and known.removed:
+        # No other article is held against what no reader may see.
+        article = changed(article, fingerprint=Fingerprint())
+        decision = _held_back(article.article_id, known)
+    elif known:
         decision = _judge_again(article, index, found, known)
     else:
         decision = _judge(article, index, found, 1)
@@ -137,7 +154,7 @@ def told_before(decision: Decision, known: Known | None, index: Index) -> bytes:
 
 def place_of(article: Article, decision: Decision, index: Index) -> int:
     """What the article's text becomes in its story's memory."""
-    if decision.rule == SAME_CONTENT:
+    if decision.rule in TEXTLESS:
         return NOWHERE
     if decision.story_id == article.article_id:
         return LEADER
@@ -145,6 +162,31 @@ def place_of(article: Article, decision: Decision, index: Index) -> int:
     if weight and index.stands_in(decision.story_id, article.article_id, weight):
         return LONGER
     return NOWHERE if decision.verdict == "duplicate" else TOLD
+
+
+def _remove(article_id: str, removal: Removal, known: Known | None) -> Decision:
+    """A request to delete the article: what was published last of it, where readers have it."""
+    rows = known.rows if known else ()
+    return Decision(
+        verdict="removal",
+        story_id=removal.story_id or (rows[-1].decision.story_id if rows else article_id),
+        revision=max(removal.revision, *(row.decision.revision for row in rows), 0),
+        rule=REMOVED,
+        novelty=0.0,
+    )
+
+
+def _held_back(article_id: str, known: Known) -> Decision:
+    """A new message of an article that was removed."""
+    last = known.rows[-1].decision
+    return Decision(
+        verdict="duplicate",
+        story_id=last.story_id,
+        revision=last.revision + 1,
+        rule=REMOVED,
+        matched=article_id,
+        novelty=0.0,
+    )
 
 
 def _judge_again(article: Article, index: Index, found: Found, known: Known) -> Decision:

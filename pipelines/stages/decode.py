@@ -15,6 +15,7 @@ import fastavro
 
 from pipelines.records import Article, RawMessage, StageError, Time, changed
 from pipelines.stages.arabic.layers import refuse_piles
+from pipelines.stages.removal import HEADER, removal
 from pipelines.stages.times import parse_time
 from pipelines.stages.urls import canonical_url
 
@@ -58,8 +59,11 @@ def decode(raw: RawMessage, schema_by_id: SchemaLookup, *, max_bytes: int = MAX_
 
     Raises StageError: `null-value`, `too-large`, `invalid-avro`, `unknown-schema`,
     `recursive-schema`, `invalid-utf-8`, `invalid-json`, `too-deep`, `not-an-object`, `wrong-type`,
-    `surrogate`, `nul`, `marks`, `empty`. What `schema_by_id` raises, an outage, passes through.
+    `surrogate`, `nul`, `marks`, `empty`, `invalid-removal`. What
+    `schema_by_id` raises, an outage, passes through.
     """
+    if any(name == HEADER for name, _ in raw.headers):
+        return removal(raw)
     fields = _fields(raw.value, schema_by_id, max_bytes)
     taken: dict[str, str] = {}
     extra = dict(fields)

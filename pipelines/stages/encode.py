@@ -1,7 +1,8 @@
 """Encode: from an envelope to the messages that leave, strictly as the schemas say.
 
 A published article gives one message on the articles topic and one for each entity; one held back
-gives one on the duplicates topic; both give one on the index topic. A failure gives a dead letter.
+gives one on the duplicates topic; a removal gives what undoes the former; all give one on the index
+topic. A failure gives a dead letter.
 """
 
 from __future__ import annotations
@@ -21,13 +22,16 @@ from pipelines.records import (
     Entity,
     Envelope,
     Failure,
+    Match,
     Message,
     Origin,
     RawMessage,
+    Removal,
     StageError,
 )
 from pipelines.stages.arabic.layers import PROFILE
 from pipelines.stages.decide import STATE_VERSION
+from pipelines.stages.entry import REMOVED
 from pipelines.stages.fingerprint import FINGERPRINT_VERSION
 
 # Bytes of a message with its headers: what brokers and topics are set to take.
@@ -77,7 +81,8 @@ def encode(envelope: Envelope, topics: Topics) -> list[Message]:
         ]
     record = article_record(article, origin, topics.entities_version)
     messages = [_message(topics, schemas.ARTICLES, story_key, record)]
-    for entity in entity_records(record):
+    entities = removed_entities(record, article.removal) if article.removal else None
+    for entity in entities or entity_records(record):
         key = entity["entity_id"].encode()
         messages.append(_message(topics, schemas.ENTITIES, key, entity))
     messages.append(_message(topics, schemas.INDEX, article_key, index))
@@ -143,6 +148,7 @@ def article_record(article: Article, origin: Origin, entities_version: str) -> d
             for other in decision.related
         ],
         "supersedes": decision.supersedes,
+        "removal_reason": article.removal.reason if article.removal else None,
         "source": article.source,
         "outlet": display.outlet,
         "url": article.url or None,
@@ -180,6 +186,13 @@ def article_record(article: Article, origin: Origin, entities_version: str) -> d
 def duplicate_record(article: Article, origin: Origin, entities_version: str) -> dict[str, Any]:
     """The record of an article that was held back: schema `news.duplicates.avsc`."""
     decision = article.decision
+    if decision.rule == REMOVED:
+        article = Article(
+            article.article_id,
+            match=Match(content_hash=article.match.content_hash),
+            ingested_at=article.ingested_at,
+            decision=decision,
+        )
     return {
         **_identity(article),
         "verdict": decision.verdict,
@@ -216,7 +229,17 @@ def index_record(article: Article, generation: int) -> dict[str, Any]:
 def entity_records(record: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The records of the entities in a published article's `record`: `news.entities.avsc`."""
     article = {name: record[name] for name in _OF_ARTICLE}
-    return [{**entity, **article} for entity in record["entities"]]
+    return [{**entity, **article, "removed": False} for entity in record["entities"]]
+
+
+def removed_entities(record: Mapping[str, Any], removal: Removal) -> list[dict[str, Any]]:
+    """The records that take back the entities of a removed article: `news.entities.avsc`."""
+    blank = {"name": "", "aliases": [], "mentions": [], "count": 0, "salience": 0.0}
+    article = {name: record[name] for name in _OF_ARTICLE} | {"removed": True}
+    return [
+        {"entity_id": entity_id, "type": kind, **blank, **article}
+        for entity_id, kind in removal.entities
+    ]
 
 
 def frame(schema_id: int, kind: str, record: Mapping[str, Any]) -> bytes:

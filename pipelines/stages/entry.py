@@ -18,8 +18,12 @@ VERDICTS: tuple[Verdict, ...] = (
     "correction",
     "retraction",
     "part_of",
+    "removal",
 )
 SAME_CONTENT = "same-content"
+REMOVED = "removed"
+# Rules that leave what the index has of the article's text as it is.
+TEXTLESS = frozenset({SAME_CONTENT, REMOVED})
 # Every rule that a decision can name; their places in this list are stored.
 RULES = (
     "no-match",
@@ -35,6 +39,7 @@ RULES = (
     "cue-correction",
     "cue-retraction",
     "contained",
+    REMOVED,
 )
 RELATIONS = (
     "duplicate_of",

@@ -24,9 +24,10 @@ from pipelines.stages.entry import (
     MATCHED,
     NEWS_STEPS,
     RELATIONS,
+    REMOVED,
     RULES,
-    SAME_CONTENT,
     SCORE_STEPS,
+    TEXTLESS,
     UNPACK_DECISION,
     UNPACK_LINK,
     VERDICTS,
@@ -82,6 +83,11 @@ class Known:
 
     slot: int
     rows: tuple[Row, ...]
+
+    @property
+    def removed(self) -> bool:
+        """Whether the article was removed on request."""
+        return self.rows[-1].decision.rule == REMOVED
 
     def of_message(self, origin: Origin, content_hash: str) -> Row | None:
         """The row of the decision on this very message.
@@ -260,8 +266,8 @@ class Index:
         found = np.empty(2 * REVISIONS + 3, dtype=np.int32)
         count = store.chained(self._store, newest, found)
         rows = sorted(map(self._row, set(found[:count].tolist())), key=_sequence)
-        again = [row for row in rows if row.decision.rule == SAME_CONTENT][-REVISIONS:]
-        others = [row for row in rows if row.decision.rule != SAME_CONTENT][-REVISIONS:]
+        again = [row for row in rows if row.decision.rule in TEXTLESS][-REVISIONS:]
+        others = [row for row in rows if row.decision.rule not in TEXTLESS][-REVISIONS:]
         slot = store.slot_of(self._store, newest)
         return Known(slot, tuple(sorted(again + others, key=_sequence)))
 

@@ -24,6 +24,7 @@ from pipelines.stages.entry import (
     LONGER,
     MATCHED,
     OTHER,
+    REMOVED,
     RULES,
     SAME_CONTENT,
     TOLD,
@@ -101,7 +102,7 @@ _LED_BY = -2
 _SECOND_MS = 1000
 _LAST_SECOND = (1 << 32) - 1
 _BITS = (1 << KIND_BITS) - 1
-_SAME_CONTENT = RULES.index(SAME_CONTENT)
+_SAME_CONTENT, _REMOVED = RULES.index(SAME_CONTENT), RULES.index(REMOVED)
 _DUPLICATE = VERDICTS.index("duplicate")
 _SIGNATURE_BYTES = SIGNATURE.itemsize
 _NOTHING, _BYTE = np.uint64(0), np.uint64(8)
@@ -564,7 +565,8 @@ def _append_row(s: Store, seen: np.uint32, before: int) -> int:
 
 @compiled
 def _is_repetition(verdict_rule: np.uint8) -> bool:
-    return bool(verdict_rule & _BITS == _SAME_CONTENT)
+    rule = verdict_rule & _BITS
+    return bool(rule == _SAME_CONTENT) or bool(rule == _REMOVED)
 
 
 @compiled
@@ -703,7 +705,7 @@ def is_entry(s: Store, entry: U8) -> bool:
 @compiled
 def _take_in(s: Store, entry: U8) -> None:
     state, head = s.state[0], s.head[0]
-    place, rule = head.place_matched >> KIND_BITS, head.verdict_rule & _BITS
+    place, repeated = head.place_matched >> KIND_BITS, _is_repetition(head.verdict_rule)
     signature = entry[HEAD_BYTES : HEAD_BYTES + _SIGNATURE_BYTES * head.signed]
     at_keys = HEAD_BYTES + len(signature)
     at_told = at_keys + 8 * head.keys
@@ -712,7 +714,7 @@ def _take_in(s: Store, entry: U8) -> None:
     row = _append_row(s, _seconds(max(state.clock, head.event)), before)
     _keep_links(s, row, entry[len(entry) - head.links * LINK_BYTES :])
     placed = NONE
-    if rule != _SAME_CONTENT:
+    if not repeated:
         if slot != NONE:
             _end(s, slot)
         slot = NONE
@@ -723,7 +725,7 @@ def _take_in(s: Store, entry: U8) -> None:
                 _hear(s, slot, entry[start : start + FILTER_BYTES])
     s.rows[row].slot = slot
     exact = head.exact
-    if rule == _SAME_CONTENT and _leader_of(s, head.story, head.story_rest) == NONE:
+    if repeated and _leader_of(s, head.story, head.story_rest) == NONE:
         exact = _NOTHING  # a repetition of what has ended must not hide a living copy
     with_exact = _row_with(s, exact)
     state.articles += _enter(s, s.articles, head.article, 0, before, row)

@@ -5,8 +5,6 @@ what was not committed, and never another message's text.
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,7 +22,7 @@ from pipelines.kafka.tail import Tailed
 from pipelines.producers import samples
 from pipelines.settings import Settings
 from tests.kafka.corpus import articles
-from tests.kafka.harness import REPOSITORY, caught_up, environment, read, send
+from tests.kafka.harness import caught_up, command, read, send
 
 
 @contextmanager
@@ -72,26 +70,15 @@ def sampled(new_job: Callable[..., Settings]) -> Settings:
     return settings
 
 
-def khabar(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "pipelines", *arguments],
-        cwd=REPOSITORY,
-        env=environment(settings),
-        capture_output=True,
-        encoding="utf-8",
-        timeout=120,
-    )
-
-
 def test_commands(sampled: Settings) -> None:
     """The two commands answer for a copy, a revision, an update and their stories, for people and
     for programs; what is not there is exit code 2 and one paragraph."""
     copy, revision = one(sampled, is_copy), one(sampled, is_revision)
-    done = khabar(sampled, "explain", copy["url"])
+    done = command(sampled, "explain", copy["url"])
     assert done.returncode == 0, done.stderr
     for words in (copy["title"], copy["rule"], copy["matched"], "held against", "[+", "[-"):
         assert words in done.stdout
-    done = khabar(sampled, "explain", revision["article_id"], "--json")
+    done = command(sampled, "explain", revision["article_id"], "--json")
     told = json.loads(done.stdout)
     assert told["decision"]["value"]["verdict"] == "revision"
     assert told["against"]["value"]["revision"] == revision["supersedes"]
@@ -99,30 +86,30 @@ def test_commands(sampled: Settings) -> None:
     assert told["against_text"]["parts"]["body"]
 
     update = one(sampled, is_update)
-    done = khabar(sampled, "explain", update["article_id"])
+    done = command(sampled, "explain", update["article_id"])
     for words in ("new to its story", "64 make an update", f"news {update['news']:.1f}"):
         assert words in done.stdout
-    told = json.loads(khabar(sampled, "explain", update["article_id"], "--json").stdout)
+    told = json.loads(command(sampled, "explain", update["article_id"], "--json").stdout)
     assert told["news"]["most_new"] in update["body"]
-    life = json.loads(khabar(sampled, "story", update["story_id"], "--json").stdout)
+    life = json.loads(command(sampled, "story", update["story_id"], "--json").stdout)
     said = [each["news"] for each in life["decisions"]]
     assert told["news"] in said
 
-    done = khabar(sampled, "story", revision["article_id"])
+    done = command(sampled, "story", revision["article_id"])
     assert done.returncode == 0, done.stderr
     for words in ("new  ", "revision  ", "held back: ", " words: "):
         assert words in done.stdout
-    done = khabar(sampled, "story", revision["story_id"], "--json")
+    done = command(sampled, "story", revision["story_id"], "--json")
     life = [each["value"]["sequence"] for each in json.loads(done.stdout)["decisions"]]
     everything = map(value, decisions(sampled))
     assert life == [v["sequence"] for v in everything if v["story_id"] == revision["story_id"]]
 
-    done = khabar(sampled, "explain", "0" * 32)
+    done = command(sampled, "explain", "0" * 32)
     assert done.returncode == 2
     assert sampled.topic(schemas.DUPLICATES) in done.stderr
     assert "\n\n" not in done.stderr.strip()
     assert "Traceback" not in done.stderr
-    assert khabar(sampled, "story", "not-an-id").returncode == 2
+    assert command(sampled, "story", "not-an-id").returncode == 2
 
 
 def test_lost_text(sampled: Settings) -> None:

@@ -156,6 +156,7 @@ def test_article_record():
             }
         ],
         "supersedes": 1,
+        "removal_reason": None,
         "source": "المثال",
         "outlet": "outlet",
         "url": "https://khabar.example/7",
@@ -230,6 +231,7 @@ def test_entity_record():
         "source": "المثال",
         "url": "https://khabar.example/7",
         "published_at": utc(NOON),
+        "removed": False,
         "versions": records["articles"][0]["versions"],
     }
 

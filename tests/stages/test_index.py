@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.records import Article, Decision, Fingerprint, Origin, Related
+from pipelines.records import Article, Decision, Fingerprint, Origin, Related, Removal
 from pipelines.stages.entry import LEADER, RELATIONS, RULES, VERDICTS, pack_entry, short_topic
 from pipelines.stages.index import Index
 from pipelines.stages.store import HOT_KEY, NONE
@@ -58,9 +58,9 @@ def drawn(body: int, title: int, cue: int) -> Article:
 
 def crowded_stream(seed: int, count: int, hours: float = 0.5) -> list[tuple[int, Article]]:
     """Articles with their offsets: hundreds of texts under hot keys, copies, revisions,
-    repetitions, links, redelivered messages, and many that expire in the same second.
+    repetitions, links, redelivered messages, removals, and many that expire in the same second.
     """
-    rng = random.Random(seed)
+    rng, removing = random.Random(seed), random.Random(-seed - 1)
     now, found = NOON, []
     for offset in range(count):
         now += rng.choice([0, 0, 1, 2]) * int(hours * HOUR)
@@ -72,6 +72,8 @@ def crowded_stream(seed: int, count: int, hours: float = 0.5) -> list[tuple[int,
         )
         published = now - rng.choice([0, 0, 0, 0, 1, 1, 30, 100, -2]) * HOUR
         one = replace(one, published=replace(one.published, utc=published))
+        if removing.random() < 0.01:
+            one = Article(one.article_id, ingested_at=now, removal=Removal("asked for"))
         found += [(offset, one)] * rng.choice([1, 1, 1, 1, 2])
     return found
 
@@ -147,7 +149,9 @@ def test_live_and_restored_indexes_answer_alike(seed, options):
 
 
 def test_the_streams_have_what_they_are_to_prove():
-    """A hot key that lost its oldest texts, all rules, links, revisions and pushed-out stories."""
+    """A hot key that lost its oldest texts, all rules (those of removals among them), links,
+    revisions and pushed-out stories.
+    """
     decided = []
     for seed in range(2):
         live, hot = Writer(), set()
