@@ -10,6 +10,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -21,9 +22,16 @@ import pytest
 from pipelines import schemas
 from pipelines.kafka import clients
 from pipelines.local.processes import free_port, java_environment
+from pipelines.records import Envelope, Origin, RawMessage, Removal
 from pipelines.run import schema_ids
 from pipelines.settings import Settings
 from pipelines.stages import encode
+from pipelines.stages.clean import clean
+from pipelines.stages.decide import Index, decide
+from pipelines.stages.decode import decode
+from pipelines.stages.fingerprint import fingerprint
+from pipelines.stages.normalize import normalize
+from pipelines.stages.removal import HEADER, HEADER_VALUE, request
 from tests.golden_records import Record, golden, writable
 from tests.kafka.harness import REPOSITORY
 from tests.test_golden import plain
@@ -108,22 +116,29 @@ def built(project: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def send(settings: Settings, records: Iterable[tuple[str, Record]], *, commit: bool = True) -> None:
-    """Writes records as the pipeline does, in one transaction; or takes it back at the end."""
-    ids = schema_ids(settings)
+@contextmanager
+def transaction(settings: Settings, *, commit: bool = True) -> Iterator[Any]:
+    """A producer in a transaction, which is committed at the end, or taken back."""
     producer = clients.producer(settings, transactional_id=settings.group)
     producer.init_transactions()
     producer.begin_transaction()
-    for kind, record in records:
-        key = record["entity_id"] if kind == schemas.ENTITIES else record["story_id"]
-        value = encode.frame(ids[kind], kind, writable(kind, record))
-        producer.send(settings.topic(kind), value, key.encode())
+    yield producer
     producer.flush()
     if commit:
         producer.commit_transaction()
     else:
         producer.abort_transaction()
     producer.close()
+
+
+def send(settings: Settings, records: Iterable[tuple[str, Record]], *, commit: bool = True) -> None:
+    """Writes records as the pipeline does, in one transaction; or takes it back at the end."""
+    ids = schema_ids(settings)
+    with transaction(settings, commit=commit) as producer:
+        for kind, record in records:
+            key = record["entity_id"] if kind == schemas.ENTITIES else record["story_id"]
+            value = encode.frame(ids[kind], kind, writable(kind, record))
+            producer.send(settings.topic(kind), value, key.encode())
 
 
 def waves() -> list[list[tuple[str, Record]]]:
@@ -154,33 +169,30 @@ def uncommitted() -> list[tuple[str, Record]]:
     return [(kind, record | {"article_id": "uncommitted", "story_id": "uncommitted"})]
 
 
-def removal(article: Record) -> list[tuple[str, Record]]:
-    """What the pipeline writes when an article is removed: see docs/consuming.md."""
-    empty: dict[str, Any] = dict.fromkeys(
-        ("title", "standfirst", "body", "raw_title", "raw_body", "source", "outlet", "author"), ""
-    )
-    empty |= {"url": None, "captions": [], "furniture": [], "dates": [], "entities": []}
-    told = {"verdict": "removal", "rule": "removed", "removal_reason": "asked for"}
-    notice = article | empty | told | {"sequence": 10_000}
-    entity = {"name": "", "aliases": [], "mentions": [], "count": 0, "salience": 0.0}
-    gone = {"removed": True, "url": None, "source": ""}
-    of_article = {name: article[name] for name in ("article_id", "revision", "story_id")}
-    return [
-        (schemas.ARTICLES, notice),
-        *(
-            (schemas.ENTITIES, named | entity | gone | of_article | {"published_at": None})
-            for named in article["entities"]
-        ),
+def remove(settings: Settings, article: Record) -> None:
+    """Writes all that the pipeline writes when an article is removed, and comes again later."""
+    named = tuple((entity["entity_id"], entity["type"]) for entity in article["entities"])
+    asked = Removal("asked for", article["story_id"], article["revision"], named)
+    again = {"url": article["url"], "title": "عنوان آخر", "body": "نص آخر"}
+    sent = [
+        (request(article["article_id"], asked), ((HEADER, HEADER_VALUE),)),
+        (json.dumps(again).encode(), ()),
     ]
+    index, plan = Index(), encode.Topics(settings.topic_prefix, schema_ids(settings))
+    with transaction(settings) as producer:
+        for offset, (value, headers) in enumerate(sent):
+            origin = Origin(settings.topic(schemas.RAW), 0, offset, 1_741_000_000_000)
+            raw = RawMessage(origin, None, value, headers)
+            decoded = fingerprint(normalize(clean(decode(raw, lambda _: None))))
+            assert decoded.article_id == article["article_id"]
+            for message in encode.encode(Envelope(raw, decide(decoded, origin, index)), plan):
+                producer.send(message.topic, message.value, message.key)
 
 
 def late(article: Record) -> list[tuple[str, Record]]:
-    """Records of a removed article that a reader meets after its removal, on other topics."""
+    """A record of a removed article that a reader meets after its removal, on another topic."""
     kind, record = next(line for line in golden() if line[0] == schemas.ENTITIES)
-    duplicate = next(r for kind, r in golden() if kind == schemas.DUPLICATES)
-    ids = {"article_id": article["article_id"], "story_id": article["story_id"]}
-    empty = {"title": "", "source": "", "outlet": "", "url": None, "rule": "removed"}
-    return [(kind, record | ids), (schemas.DUPLICATES, duplicate | empty | ids)]
+    return [(kind, record | {name: article[name] for name in ("article_id", "story_id")})]
 
 
 def check(reader: Reader) -> None:
@@ -196,7 +208,7 @@ def check(reader: Reader) -> None:
 
     articles = [record for kind, record in sent if kind == schemas.ARTICLES]
     gone = next(a for a in articles if len(a["entities"]) > 2 and a["revision"] == 1)
-    send(settings, removal(gone))
+    remove(settings, gone)
     send(settings, late(gone))
     left = [line for line in newest(sent) if line[1]["article_id"] != gone["article_id"]]
     assert len(left) < len(list(newest(sent))) - 3
