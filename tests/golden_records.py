@@ -9,6 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from pipelines import schemas
+from pipelines.records import Envelope, Message, Origin, RawMessage, Removal
+from pipelines.stages.clean import clean
+from pipelines.stages.decide import Index, decide
+from pipelines.stages.decode import decode
+from pipelines.stages.encode import Topics, encode
+from pipelines.stages.fingerprint import fingerprint
+from pipelines.stages.normalize import normalize
+from pipelines.stages.removal import HEADER, HEADER_VALUE, request
 
 GOLDEN = Path(__file__).parent / "golden" / "samples.jsonl"
 # What the file leaves out: which version wrote a record.
@@ -31,6 +39,25 @@ def writable(kind: str, record: Record) -> Record:
     """A golden record in full, in the types that fastavro writes."""
     restored: Record = _restored(json.loads(schemas.text(kind)), record)
     return restored
+
+
+def removal(article: Record, plan: Topics) -> list[Message]:
+    """What the pipeline writes when a golden article is removed, and comes again later."""
+    named = tuple((entity["entity_id"], entity["type"]) for entity in article["entities"])
+    asked = Removal("asked for", article["story_id"], article["revision"], named)
+    again = {"url": article["url"], "title": "عنوان آخر", "body": "نص آخر"}
+    sent = [
+        (request(article["article_id"], asked), ((HEADER, HEADER_VALUE),)),
+        (json.dumps(again).encode(), ()),
+    ]
+    index, written = Index(), []
+    for offset, (value, headers) in enumerate(sent):
+        origin = Origin("samples", 0, offset, 1_741_000_000_000)
+        raw = RawMessage(origin, None, value, headers)
+        decoded = fingerprint(normalize(clean(decode(raw, lambda _: None))))
+        assert decoded.article_id == article["article_id"]
+        written += encode(Envelope(raw, decide(decoded, origin, index)), plan)
+    return written
 
 
 def _restored(schema: Any, value: Any) -> Any:

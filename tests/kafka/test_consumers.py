@@ -22,17 +22,10 @@ import pytest
 from pipelines import schemas
 from pipelines.kafka import clients
 from pipelines.local.processes import free_port, java_environment
-from pipelines.records import Envelope, Origin, RawMessage, Removal
 from pipelines.run import schema_ids
 from pipelines.settings import Settings
 from pipelines.stages import encode
-from pipelines.stages.clean import clean
-from pipelines.stages.decide import Index, decide
-from pipelines.stages.decode import decode
-from pipelines.stages.fingerprint import fingerprint
-from pipelines.stages.normalize import normalize
-from pipelines.stages.removal import HEADER, HEADER_VALUE, request
-from tests.golden_records import Record, golden, writable
+from tests.golden_records import Record, golden, removal, writable
 from tests.kafka.harness import REPOSITORY
 from tests.test_golden import plain
 
@@ -171,22 +164,10 @@ def uncommitted() -> list[tuple[str, Record]]:
 
 def remove(settings: Settings, article: Record) -> None:
     """Writes all that the pipeline writes when an article is removed, and comes again later."""
-    named = tuple((entity["entity_id"], entity["type"]) for entity in article["entities"])
-    asked = Removal("asked for", article["story_id"], article["revision"], named)
-    again = {"url": article["url"], "title": "عنوان آخر", "body": "نص آخر"}
-    sent = [
-        (request(article["article_id"], asked), ((HEADER, HEADER_VALUE),)),
-        (json.dumps(again).encode(), ()),
-    ]
-    index, plan = Index(), encode.Topics(settings.topic_prefix, schema_ids(settings))
+    plan = encode.Topics(settings.topic_prefix, schema_ids(settings))
     with transaction(settings) as producer:
-        for offset, (value, headers) in enumerate(sent):
-            origin = Origin(settings.topic(schemas.RAW), 0, offset, 1_741_000_000_000)
-            raw = RawMessage(origin, None, value, headers)
-            decoded = fingerprint(normalize(clean(decode(raw, lambda _: None))))
-            assert decoded.article_id == article["article_id"]
-            for message in encode.encode(Envelope(raw, decide(decoded, origin, index)), plan):
-                producer.send(message.topic, message.value, message.key)
+        for message in removal(article, plan):
+            producer.send(message.topic, message.value, message.key)
 
 
 def late(article: Record) -> list[tuple[str, Record]]:

@@ -15,7 +15,9 @@ from pipelines.kafka import clients, topics
 from pipelines.kafka.registry import Registry
 from pipelines.run import REGISTERED, check_schemas, register, schema_ids, subject
 from pipelines.settings import Settings
+from tests import evolution
 from tests.kafka.harness import REPOSITORY, environment
+from tests.test_evolution import CHANGES, changed
 
 
 def test_topics_are_made_once(kafka: Settings) -> None:
@@ -110,3 +112,28 @@ def test_a_compatible_schema_passes_the_check(kafka: Settings) -> None:
     theirs["fields"] = [f for f in theirs["fields"] if f["name"] != "novelty"]
     Registry(kafka.registry_url).register("elder.index-value", json.dumps(theirs))
     assert "elder.index-value: a compatible change" in check_schemas(other)
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_the_registry_refuses_what_new_readers_could_not_read(services, name: str) -> None:
+    """Of the changes that our rules refuse, a real registry refuses those that break BACKWARD, and
+    none that the rules allow; the others break old readers, and only tests/test_evolution.py sees
+    them."""
+    registry = Registry(services.addresses.registry_url)
+    subject_name = "changes.articles-value"
+    registry.register(subject_name, schemas.text(schemas.ARTICLES))
+    found = registry.incompatibilities(subject_name, json.dumps(changed(name)))
+    assert bool(found) == CHANGES[name].registry, found
+
+
+@pytest.mark.parametrize("version", evolution.versions())
+def test_the_registry_takes_the_newest_after_every_released_version(services, version: str) -> None:
+    """Where a released version is registered, this one passes the check and registers."""
+    settings = Settings.of({"topic_prefix": f"after-{version}", **vars(services.addresses)})
+    registry = Registry(services.addresses.registry_url)
+    for kind in REGISTERED:
+        old = json.dumps(evolution.schema(version, kind))
+        registry.register(subject(settings, kind), old)
+    said = (": registered", ": a compatible change")
+    assert all(line.endswith(said) for line in check_schemas(settings))
+    assert len(register(settings)) == len(REGISTERED)
