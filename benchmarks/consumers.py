@@ -33,7 +33,7 @@ from pipelines.stages.normalize import normalize
 from pipelines.transforms import backend_of, gazetteer
 
 READERS = ("python_kafka", "python_confluent")
-COUNT = 20_000
+COUNT = 5_000
 ROUNDS = 5
 ARTICLE_BYTES = 5_000
 TRANSACTION = 500  # records
