@@ -548,7 +548,7 @@ def dead_letters(
     letters = read(_settings(values), Choice(stage, reason, since, until))
     for group in groups(letters):
         click.echo(group_json(group) if in_json else group_text(group, _columns()))
-    say(f"{len(letters)} dead letters" + "; `khabar replay` sends them back" * bool(letters))
+    say(f"dead letters: {len(letters)}" + "; `khabar replay` sends them back" * bool(letters))
 
 
 @cli.command(epilog=_EXIT_CODES)
