@@ -1,7 +1,8 @@
 """Runs one documented reader with its commits timed; see `benchmarks/consumers.py`.
 
 `python -m benchmarks._reader MODULE STORE|bare TIMES OPTION…` writes to the file TIMES how many
-records came after the first commit, and the seconds from there to the last one.
+records came after the first commit, and from there to the last one the seconds, and those of CPU
+time.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ def main() -> None:
     module, kind, times, *options = sys.argv[1:]
     sys.path.insert(0, str(CONSUMERS))
     reader: Any = importlib.import_module(module)
-    commits: list[tuple[float, int]] = []
+    commits: list[tuple[int, float, float]] = []
     taken = 0
 
     class Timed(reader.Store):
@@ -32,13 +33,13 @@ def main() -> None:
 
         def commit(self) -> None:
             super().commit()
-            commits.append((time.monotonic(), taken))
+            commits.append((taken, time.monotonic(), time.process_time()))
 
     reader.Store = Timed
     sys.argv[1:] = options
     reader.main()
-    (began, before), (ended, after) = commits[0], commits[-1]
-    Path(times).write_text(json.dumps([after - before, ended - began]), encoding="ascii")
+    between = [after - before for before, after in zip(commits[0], commits[-1], strict=True)]
+    Path(times).write_text(json.dumps(between), encoding="ascii")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
 reader runs as documented, as a process of its own with a group and a store of its own, in turn.
 Counted is what lies between the commit of its first batch and that of its last one: the start of
 Python and joining the group are left out. `bare` leaves the store out: reading and decoding alone.
+Beside it stands the CPU time of a record, which other work on the machine changes less.
 """
 
 from __future__ import annotations
@@ -71,11 +72,13 @@ def fill(settings: Settings, count: int) -> None:
             producer.send(settings.topic(schemas.ARTICLES), value, f"{number:032x}".encode())
         producer.commit_transaction()
     producer.close()
-    print(f"{count} records of {len(value)} bytes")
+    print(f"{count} records of {len(value)} bytes", flush=True)
 
 
-def rate(settings: Settings, reader: str, kind: str, turn: int, count: int) -> float:
-    """Records a second of one run of a reader."""
+def measured(
+    settings: Settings, reader: str, kind: str, turn: int, count: int
+) -> tuple[float, float]:
+    """Of one run of a reader, the records a second, and the milliseconds of CPU of each."""
     with tempfile.TemporaryDirectory() as folder:
         times = Path(folder) / "times"
         command = [sys.executable, "-m", "benchmarks._reader", reader, kind, str(times)]
@@ -93,9 +96,9 @@ def rate(settings: Settings, reader: str, kind: str, turn: int, count: int) -> f
             stdout=subprocess.DEVNULL,
             timeout=600,
         )
-        taken, seconds = json.loads(times.read_text(encoding="ascii"))
-    assert count * 0.9 < taken < count, f"{reader} took {taken} of {count}"
-    return float(taken / seconds)
+        taken, seconds, cpu = json.loads(times.read_text(encoding="ascii"))
+    assert count // 2 < taken < count, f"{reader} took {taken} of {count}"
+    return taken / seconds, cpu / taken * 1000
 
 
 def main() -> None:
@@ -106,19 +109,28 @@ def main() -> None:
         register(settings)
         fill(settings, count)
         for kind in ("store", "bare"):
-            rates: dict[str, list[float]] = {reader: [] for reader in READERS}
+            runs: dict[str, list[tuple[float, float]]] = {reader: [] for reader in READERS}
             for turn in range(ROUNDS):
                 for reader in READERS:
-                    rates[reader].append(rate(settings, reader, kind, turn, count))
-                shown = ", ".join(f"{reader} {rates[reader][-1]:.0f}/s" for reader in READERS)
-                print(f"  {kind}: {shown}", flush=True)
-            middle = {reader: statistics.median(rates[reader]) for reader in READERS}
+                    runs[reader].append(measured(settings, reader, kind, turn, count))
+                print(f"  {kind}: " + shown({name: run[-1] for name, run in runs.items()}))
+            middle = {
+                name: (statistics.median(r for r, _ in run), statistics.median(c for _, c in run))
+                for name, run in runs.items()
+            }
+            ours, theirs = (middle[reader] for reader in READERS)
+            print(f"{kind}, median of {ROUNDS}: {shown(middle)}")
+            longer = max(ours[0], theirs[0]) / ours[0]
             print(
-                f"{kind}, median of {ROUNDS}: "
-                + ", ".join(f"{reader} {middle[reader]:.0f}/s" for reader in READERS)
-                + f"; python_kafka takes {max(middle.values()) / middle['python_kafka']:.2f} times"
-                " as long as the faster one"
+                f"  python_kafka takes {longer:.2f} times as long as the faster one, and "
+                f"{ours[1] / theirs[1]:.2f} times the CPU of python_confluent"
             )
+
+
+def shown(figures: dict[str, tuple[float, float]]) -> str:
+    return ", ".join(
+        f"{name} {rate:.0f}/s ({cpu:.2f} ms of CPU)" for name, (rate, cpu) in figures.items()
+    )
 
 
 if __name__ == "__main__":
