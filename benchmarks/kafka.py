@@ -1,7 +1,8 @@
 """The pipeline with a real broker on this machine: rates, latency, idle cost, memory.
 
-`python -m benchmarks.kafka [edges] [whole] [latency] [idle] [memory]`; all but `memory` by
-default, which takes 20 minutes. `whole` needs the development data (KHABAR_SHARED).
+`python -m benchmarks.kafka [edges] [whole] [latency] [idle] [watched] [sizes] [memory]`; all but
+`memory` by default, which takes 20 minutes. `whole` and `sizes` need the development data
+(KHABAR_SHARED).
 """
 
 from __future__ import annotations
@@ -14,31 +15,37 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import fields
 from pathlib import Path
+from unittest.mock import patch
 
 import psutil
 from kafka import TopicPartition
 from kafka.structs import OffsetAndMetadata
 
 from pipelines import schemas
-from pipelines.kafka import clients, topics
+from pipelines.graph import Plan, build
+from pipelines.health import Health
+from pipelines.kafka import clients, sink, topics
 from pipelines.kafka.sink import Write
 from pipelines.kafka.source import Read
 from pipelines.kafka.tail import tail
-from pipelines.kafka.transaction import Job, hold
+from pipelines.kafka.transaction import Job, held, hold
 from pipelines.local import Services
+from pipelines.local.processes import free_port
 from pipelines.producers import samples
 from pipelines.producers.produce import produce
 from pipelines.records import Envelope, Message, Origin, RawMessage
 from pipelines.run import register, schema_ids
 from pipelines.runner import in_process_pipeline
+from pipelines.serve import served
 from pipelines.settings import Settings
 from pipelines.stages import encode
 from pipelines.stages.decode import MAX_BYTES, decode
-from pipelines.transforms import Decode, Encode
+from pipelines.transforms import Batch, Decode, Encode, _Encode, _fact, _Step
 
 SHARED = Path(os.environ.get("KHABAR_SHARED") or Path(__file__).parents[2] / "shared")
 ROUNDS = 5
@@ -249,6 +256,150 @@ def _varied(count: int) -> Iterator[bytes]:
         yield json.dumps(article, ensure_ascii=False).encode()
 
 
+def watched(services: Services, count: int = 1_500, rounds: int = 12) -> None:
+    """What metrics and health cost: the whole graph with them, scraped each second, and without the
+    server, the looks at the registry, the clocks around the stages and the counting.
+    """
+    values, ratios = list(_varied(count)), []
+    print(f"watched: {count} articles through all stages, {rounds} rounds of both in turn")
+    _whole_graph(services, values, "warm", on=True)
+    for turn in range(rounds):
+        order = (True, False) if turn % 2 else (False, True)
+        used = {on: _whole_graph(services, values, f"{turn}{'ny'[on]}", on=on) for on in order}
+        ratios.append(used[True] / used[False])
+        per = {on: used[on] / count * 1e3 for on in used}
+        print(f"  with {per[True]:.3f}, without {per[False]:.3f} ms of CPU each: {ratios[-1]:.3f}")
+    low, middle, high = statistics.quantiles(ratios, n=4)
+    print(f"  CPU with against without, median: {middle:.3f} (quartiles {low:.3f} and {high:.3f})")
+    _cost_itself(values)
+
+
+def _whole_graph(services: Services, values: list[bytes], name: str, *, on: bool) -> float:
+    """Seconds of CPU of this process for all articles."""
+    made = settings(services, f"watched-{name}")
+    made = Settings.of(vars(made) | {"metrics_port": free_port()})
+    produce(((None, value) for value in values), made)
+    ids = schema_ids(made)
+    job, health = Job(made, ids, until_caught_up=True), Health()
+    with ExitStack() as stack:
+        if on:
+            stack.enter_context(served(made, health, print))
+            stack.enter_context(_scraping(made))
+        else:
+            stack.enter_context(_uncounted())
+        job.open()
+        hold(job)
+        health.reading(job)
+        plan = Plan(made.group, encode.Topics(made.topic_prefix, ids, job.generation), no_registry)
+        began = time.process_time()
+        with in_process_pipeline() as pipeline:
+            build(pipeline | "Read" >> Read(made.group), plan) | "Write" >> Write(made.group)
+        used = time.process_time() - began
+    assert job.totals.read == len(values)
+    assert bool(job.totals.facts) == on
+    job.close()
+    return used
+
+
+@contextmanager
+def _scraping(made: Settings) -> Iterator[None]:
+    """Somebody else's process that asks for the metrics, and whether we are ready, each second."""
+    address = f"http://{made.metrics_host}:{made.metrics_port}"
+    code = (
+        "import time, urllib.request as r\n"
+        "while True:\n"
+        f"    r.urlopen('{address}/metrics').read(); r.urlopen('{address}/healthz').read()\n"
+        "    time.sleep(1)"
+    )
+    scraper = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        assert scraper.poll() is None, "the scraper has ended"
+        scraper.kill()
+        scraper.wait()
+
+
+@contextmanager
+def _uncounted() -> Iterator[None]:
+    """The steps as they would be if nothing was timed or counted."""
+
+    def plain(self: _Step, batch: Batch) -> tuple[Batch]:
+        return (self._run(batch),)
+
+    def encoded(self: _Encode, batch: Batch) -> Batch:
+        return Batch(message for envelope in batch for message in self._messages(envelope)[1])
+
+    def write(self: sink._Write, batch: Batch) -> None:
+        job = held(self._group)
+        for message in batch:
+            job.write(message)
+
+    with (
+        patch.object(_Step, "process", plain),
+        patch.object(_Encode, "_run", encoded),
+        patch.object(sink._Write, "process", write),
+    ):
+        yield
+
+
+def _cost_itself(values: list[bytes]) -> None:
+    """The same by itself, since a round differs from the next by more than it."""
+    health, made = Health(), Settings.of({"metrics_port": free_port()})
+    job = Job(made, dict.fromkeys(topics.KINDS, 1))
+    job.turned = time.monotonic()
+    health.reading(job)
+    with served(made, health, lambda line: None), _scraping(made):
+        time.sleep(2)
+        before, began = time.process_time(), time.monotonic()
+        time.sleep(20)
+        share = (time.process_time() - before) / (time.monotonic() - began)
+    print(f"  the server, asked each second, and the looks at the registry: {share:.2%} of a core")
+    envelopes = [
+        Envelope(raw, decode(raw, no_registry))
+        for number, value in enumerate(values[:64])
+        for raw in [RawMessage(Origin("raw", 0, number, number), None, value)]
+    ]
+
+    class Nothing(_Step):
+        name = "nothing"
+
+        def _run(self, batch: Batch) -> Batch:
+            return batch
+
+    step, batch, turns = Nothing(), Batch(envelopes), 2_000
+    began = time.process_time()
+    for _ in range(turns):
+        for _ in range(8):  # seven stages and the sink
+            step.process(batch)
+        facts = Counter()
+        for envelope in batch:
+            facts[_fact(envelope)] += 1
+        job.note(facts)
+    each = (time.process_time() - began) / turns / len(batch)
+    print(f"  clocks and counters, batches of {len(batch)}: {each * 1e6:.2f} µs an article")
+
+
+def sizes(services: Services, count: int = 3_000) -> None:
+    """Bytes of keys and values in each topic, for each article that comes in."""
+    path = SHARED / "data" / "news" / "saudinewsnet-dev.jsonl.xz"
+    if not path.exists():
+        print("sizes: no development data here; skipped")
+        return
+    made = settings(services, "sizes")
+    with lzma.open(path, "rb") as stream:
+        values = stream.read().splitlines()[:count]
+    produce(((None, value) for value in values), made)
+    with running(made, "--until-caught-up") as process:
+        process.wait()
+    parts = []
+    for kind in topics.KINDS:
+        there = list(tail(made, [made.topic(kind)], until_caught_up=True))
+        size = sum(len(message.key or b"") + len(message.value or b"") for message in there)
+        parts.append(f"{kind} {size / count:,.0f} in {len(there) / count:.2f} messages")
+    print(f"sizes: bytes for each of {count} articles: {', '.join(parts)}")
+
+
 def idle(services: Services, seconds: int = 30) -> None:
     """What waiting costs."""
     made = settings(services, "idle")
@@ -283,10 +434,18 @@ def memory(services: Services, minutes: int = 10) -> None:
             print(f"memory, {name}: grew by {sizes[-1] - sizes[1]:.1f} MB from minute 2 on")
 
 
-MEASURES = {"edges": edges, "whole": whole, "latency": latency, "idle": idle, "memory": memory}
+MEASURES = {
+    "edges": edges,
+    "whole": whole,
+    "latency": latency,
+    "idle": idle,
+    "watched": watched,
+    "sizes": sizes,
+    "memory": memory,
+}
 
 if __name__ == "__main__":
-    chosen = sys.argv[1:] or ["edges", "whole", "latency", "idle"]
+    chosen = sys.argv[1:] or [name for name in MEASURES if name != "memory"]
     with Services() as services:
         for name in chosen:
             MEASURES[name](services)

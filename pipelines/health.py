@@ -40,13 +40,17 @@ class Health:
         seconds = time.monotonic() - self.job.turned
         return "" if seconds < STUCK_S else f"the bundle loop has stood still for {seconds:.0f} s"
 
+    @property
+    def ending(self) -> bool:
+        """Whether the run closes: told to, caught up, or failed."""
+        return self.job is not None and (self.job.finished or self.job.failure is not None)
+
     def not_ready(self) -> str:
         """Why no article comes through now."""
-        job = self.job
-        if job is None or not job.turned:
-            return self._step
-        if job.failure is not None or job.finished:
+        if self.ending:
             return "ending"
+        if self.job is None or not self.job.turned:
+            return self._step
         _, why = self.missing()
         return why or self.stuck()
 
@@ -54,11 +58,7 @@ class Health:
         """Which service a reading run lacks, `kafka` or `registry`, and a sentence; both empty when
         it lacks none.
         """
-        job = self.job
-        if job is None or job.failure is not None or job.finished:
-            return "", ""
-        silent = job.silent_s
-        if silent >= SILENT_S:
-            at = job.settings.bootstrap_servers
+        if self.job is not None and self.job.silent_s >= SILENT_S:
+            at, silent = self.job.settings.bootstrap_servers, self.job.silent_s
             return "kafka", f"Kafka at {at} has not answered for {silent:.0f} s."
         return ("registry" if self.registry_away else ""), self.registry_away

@@ -39,9 +39,12 @@ class Line(str):
 def use_format(name: str) -> None:
     """Takes `plain` or `json` for all lines of this process, those of libraries included."""
     global _json
-    _json = name == "json"
-    for handler in logging.getLogger().handlers:
-        handler.setFormatter(_JsonFormatter() if _json else None)
+    if _json != (name == "json"):
+        _json = not _json
+        for handler in logging.getLogger().handlers:
+            handler.setFormatter(
+                _JsonFormatter() if _json else logging.Formatter(logging.BASIC_FORMAT)
+            )
 
 
 def in_json() -> bool:

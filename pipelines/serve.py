@@ -138,13 +138,13 @@ def _watch(settings: Settings, health: Health, say: Say, ended: threading.Event)
     """Looks whether the registry answers, and says each change of what a reading run lacks."""
     told, looked = "", 0.0
     while not ended.wait(_LOOK_S):
-        if health.job is None:
+        if health.job is None or health.ending:
             continue
         if time.monotonic() - looked >= REGISTRY_S:
             health.registry_away = _registry_away(settings)
             looked = time.monotonic()
         kind, why = health.missing()
-        if kind != told and not ended.is_set():
+        if kind != told and not health.ending:
             if kind:
                 say(Line(f"not ready: {why}", "warning", missing=kind))
             else:
@@ -160,7 +160,7 @@ def _registry_away(settings: Settings) -> str:
         if registry.find(subject, schemas.text(schemas.ARTICLES)) is not None:
             return ""
     except (Outage, UsageError) as error:
-        return str(error)
+        return f"{error} Reading goes on until a message needs a schema that was not asked for yet."
     return (
         f"The schema registry at {registry.shown()} no longer has the schema of {subject}: "
         "`khabar schemas` registers it."
