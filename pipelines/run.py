@@ -346,7 +346,6 @@ def _line(job: Job, rate: float, before: str = "") -> Line:
         f"{before}in {read}, articles {written['articles']}, duplicates {written['duplicates']}, "
         f"entities {written['entities']}, dead letters {written['dead-letters']}, "
         f"lag {lag}, {rate:.0f}/s, stories {stories}"
-        + f", {pushed_out} pushed out before their time"
-        * bool(pushed_out),
+        + (f", {pushed_out} pushed out before their time" * bool(pushed_out)),
         **fields,
     )

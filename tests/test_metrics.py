@@ -198,6 +198,9 @@ def test_not_ready_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     job.turned = turned - health_module.STUCK_S - 1
     assert "stood still" in health.stuck()
     assert health.not_ready() == health.stuck()
+    slow = a_job(ner="camel")
+    slow.turned = job.turned
+    assert a_health(slow).stuck() == ""
     job.stop()
     assert health.not_ready() == "ending"
 
