@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import lzma
 import os
+import random
 import statistics
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from unittest.mock import patch
@@ -26,7 +27,7 @@ import psutil
 from kafka import TopicPartition
 from kafka.structs import OffsetAndMetadata
 
-from pipelines import schemas
+from pipelines import schemas, serve
 from pipelines.graph import Plan, build
 from pipelines.health import Health
 from pipelines.kafka import clients, sink, topics
@@ -256,110 +257,149 @@ def _varied(count: int) -> Iterator[bytes]:
         yield json.dumps(article, ensure_ascii=False).encode()
 
 
-def watched(services: Services, count: int = 1_500, rounds: int = 12) -> None:
-    """What metrics and health cost: the whole graph with them, scraped each second, and without the
-    server, the looks at the registry, the clocks around the stages and the counting.
+def watched(services: Services, count: int = 40_000) -> None:
+    """What metrics and health cost the whole graph: one bundle with them and one without, in turn.
+
+    With: stages timed, decisions counted, the registry looked at each 5 s, and somebody who asks
+    for metrics and health as often, three times as often as Prometheus does by default. CPU time
+    of this process counts, and bundles are short, for minutes differ by more than what is sought.
     """
-    values, ratios = list(_varied(count)), []
-    print(f"watched: {count} articles through all stages, {rounds} rounds of both in turn")
-    _whole_graph(services, values, "warm", on=True)
-    for turn in range(rounds):
-        order = (True, False) if turn % 2 else (False, True)
-        used = {on: _whole_graph(services, values, f"{turn}{'ny'[on]}", on=on) for on in order}
-        ratios.append(used[True] / used[False])
-        per = {on: used[on] / count * 1e3 for on in used}
-        print(f"  with {per[True]:.3f}, without {per[False]:.3f} ms of CPU each: {ratios[-1]:.3f}")
-    low, middle, high = statistics.quantiles(ratios, n=4)
-    print(f"  CPU with against without, median: {middle:.3f} (quartiles {low:.3f} and {high:.3f})")
-    _cost_itself(values)
-
-
-def _whole_graph(services: Services, values: list[bytes], name: str, *, on: bool) -> float:
-    """Seconds of CPU of this process for all articles."""
-    made = settings(services, f"watched-{name}")
-    made = Settings.of(vars(made) | {"metrics_port": free_port()})
-    produce(((None, value) for value in values), made)
+    made = settings(services, "watched")
+    made = Settings.of(vars(made) | {"metrics_port": free_port(), "bundle_max_ms": 200})
+    produce(((None, value) for value in _varied(count)), made)
     ids = schema_ids(made)
     job, health = Job(made, ids, until_caught_up=True), Health()
-    with ExitStack() as stack:
-        if on:
-            stack.enter_context(served(made, health, print))
-            stack.enter_context(_scraping(made))
-        else:
-            stack.enter_context(_uncounted())
-        job.open()
-        hold(job)
-        health.reading(job)
-        plan = Plan(made.group, encode.Topics(made.topic_prefix, ids, job.generation), no_registry)
-        began = time.process_time()
-        with in_process_pipeline() as pipeline:
-            build(pipeline | "Read" >> Read(made.group), plan) | "Write" >> Write(made.group)
-        used = time.process_time() - began
-    assert job.totals.read == len(values)
-    assert bool(job.totals.facts) == on
+    job.open()
+    hold(job)
+    health.reading(job)
+    plan = Plan(made.group, encode.Topics(made.topic_prefix, ids, job.generation), no_registry)
+    with (
+        served(made, health, print),
+        _asking(made) as asker,
+        _in_turn(asker) as bundles,
+        in_process_pipeline() as pipeline,
+    ):
+        build(pipeline | "Read" >> Read(made.group), plan) | "Write" >> Write(made.group)
+    assert job.totals.read == count
     job.close()
-    return used
+    # The first ones warm up; two in a row make a pair, so that a slow minute counts for both.
+    pairs = list(zip(bundles[20::2], bundles[21::2], strict=False))
+    both = [pair if pair[0][0] else pair[::-1] for pair in pairs]
+    chance = random.Random(1)
+    again = sorted(_ratio(chance.choices(both, k=len(both))) for _ in range(2_000))
+    each = sum(cpu for _, cpu, _ in bundles) / count
+    print(
+        f"watched: {count} articles, {each * 1e3:.2f} ms of CPU each; with against without, over "
+        f"{len(both)} pairs of bundles: {_ratio(both):.3f} "
+        f"(95 of 100 drawings lie from {again[50]:.3f} to {again[-51]:.3f})"
+    )
+    _cost_itself(made, list(_varied(64)), each)
+
+
+Bundle = tuple[bool, float, int]  # with?, seconds of CPU, articles
+
+
+def _ratio(pairs: list[tuple[Bundle, Bundle]]) -> float:
+    """CPU time for each article with, against without."""
+    with_it, without = (
+        sum(pair[side][1] for pair in pairs) / sum(pair[side][2] for pair in pairs)
+        for side in (0, 1)
+    )
+    return with_it / without
 
 
 @contextmanager
-def _scraping(made: Settings) -> Iterator[None]:
-    """Somebody else's process that asks for the metrics, and whether we are ready, each second."""
+def _asking(made: Settings) -> Iterator[subprocess.Popen]:
+    """A process that asks for metrics and health for each line that it reads, and says when it has
+    the answers.
+    """
     address = f"http://{made.metrics_host}:{made.metrics_port}"
     code = (
-        "import time, urllib.request as r\n"
-        "while True:\n"
+        "import sys, urllib.request as r\n"
+        "for line in sys.stdin:\n"
         f"    r.urlopen('{address}/metrics').read(); r.urlopen('{address}/healthz').read()\n"
-        "    time.sleep(1)"
+        "    print(flush=True)"
     )
-    scraper = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
+    asker = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+    )
     try:
-        yield
+        yield asker
     finally:
-        assert scraper.poll() is None, "the scraper has ended"
-        scraper.kill()
-        scraper.wait()
+        assert asker.poll() is None, "who asks has ended"
+        asker.kill()
+        asker.wait()
 
 
 @contextmanager
-def _uncounted() -> Iterator[None]:
-    """The steps as they would be if nothing was timed or counted."""
+def _in_turn(asker: subprocess.Popen) -> Iterator[list[Bundle]]:
+    """Switches counting on and off from bundle to bundle, and gives the bundles."""
+    bundles: list[Bundle] = []
+    on, began, asked = True, time.process_time(), 0.0
+    timed, counted, commit = _Step.process, _Encode._run, Job.commit
+    written, look = sink._Write.process, serve._registry_away
 
-    def plain(self: _Step, batch: Batch) -> tuple[Batch]:
-        return (self._run(batch),)
+    def process(self: _Step, batch: Batch) -> tuple[Batch]:
+        return timed(self, batch) if on else (self._run(batch),)
 
-    def encoded(self: _Encode, batch: Batch) -> Batch:
+    def run(self: _Encode, batch: Batch) -> Batch:
+        if on:
+            return counted(self, batch)
         return Batch(message for envelope in batch for message in self._messages(envelope)[1])
 
     def write(self: sink._Write, batch: Batch) -> None:
-        job = held(self._group)
-        for message in batch:
-            job.write(message)
+        if on:
+            written(self, batch)
+        else:
+            job = held(self._group)
+            for message in batch:
+                job.write(message)
+
+    def commit_and_turn(self: Job) -> None:
+        nonlocal on, began, asked
+        articles = self._bundle_records
+        commit(self)
+        if articles:
+            now = time.process_time()
+            bundles.append((on, now - began, articles))
+            on, began = not on, time.process_time()
+            if on and time.monotonic() - asked >= 5:
+                asker.stdin.write(b"\n")
+                asked = time.monotonic()
 
     with (
-        patch.object(_Step, "process", plain),
-        patch.object(_Encode, "_run", encoded),
+        patch.object(_Step, "process", process),
+        patch.object(_Encode, "_run", run),
         patch.object(sink._Write, "process", write),
+        patch.object(Job, "commit", commit_and_turn),
+        patch.object(serve, "_registry_away", lambda made: look(made) if on else ""),
     ):
-        yield
+        yield bundles
 
 
-def _cost_itself(values: list[bytes]) -> None:
-    """The same by itself, since a round differs from the next by more than it."""
-    health, made = Health(), Settings.of({"metrics_port": free_port()})
+def _cost_itself(made: Settings, values: list[bytes], article_s: float) -> None:
+    """The same by itself, each part alone."""
+    health = Health()
     job = Job(made, dict.fromkeys(topics.KINDS, 1))
     job.turned = time.monotonic()
     health.reading(job)
-    with served(made, health, lambda line: None), _scraping(made):
-        time.sleep(2)
-        before, began = time.process_time(), time.monotonic()
-        time.sleep(20)
-        share = (time.process_time() - before) / (time.monotonic() - began)
-    print(f"  the server, asked each second, and the looks at the registry: {share:.2%} of a core")
-    envelopes = [
+    looks = 100
+    with served(made, health, print), _asking(made) as asker:
+        for turn in range(looks + 10):
+            if turn == 10:
+                began = time.process_time()
+            asker.stdin.write(b"\n")
+            asker.stdout.read(1)
+        asked = (time.process_time() - began) / looks
+    began = time.process_time()
+    for _ in range(looks):
+        assert not serve._registry_away(made)
+    look = (time.process_time() - began) / looks
+    batch = Batch(
         Envelope(raw, decode(raw, no_registry))
-        for number, value in enumerate(values[:64])
+        for number, value in enumerate(values)
         for raw in [RawMessage(Origin("raw", 0, number, number), None, value)]
-    ]
+    )
 
     class Nothing(_Step):
         name = "nothing"
@@ -367,7 +407,7 @@ def _cost_itself(values: list[bytes]) -> None:
         def _run(self, batch: Batch) -> Batch:
             return batch
 
-    step, batch, turns = Nothing(), Batch(envelopes), 2_000
+    step, turns = Nothing(), 2_000
     began = time.process_time()
     for _ in range(turns):
         for _ in range(8):  # seven stages and the sink
@@ -376,8 +416,13 @@ def _cost_itself(values: list[bytes]) -> None:
         for envelope in batch:
             facts[_fact(envelope)] += 1
         job.note(facts)
-    each = (time.process_time() - began) / turns / len(batch)
-    print(f"  clocks and counters, batches of {len(batch)}: {each * 1e6:.2f} µs an article")
+    counting = (time.process_time() - began) / turns / len(batch)
+    print(
+        f"  by themselves: clocks and counters {counting * 1e6:.2f} µs an article "
+        f"({counting / article_s:.3%}), asked for metrics and health {asked * 1e3:.2f} ms "
+        f"({asked / 5:.3%} of a core, each 5 s), a look at the registry {look * 1e3:.2f} ms "
+        f"({look / serve.REGISTRY_S:.3%})"
+    )
 
 
 def sizes(services: Services, count: int = 3_000) -> None:
