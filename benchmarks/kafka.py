@@ -257,7 +257,7 @@ def _varied(count: int) -> Iterator[bytes]:
         yield json.dumps(article, ensure_ascii=False).encode()
 
 
-def watched(services: Services, count: int = 40_000) -> None:
+def watched(services: Services, count: int = 20_000) -> None:
     """What metrics and health cost the whole graph: one bundle with them and one without, in turn.
 
     With: stages timed, decisions counted, the registry looked at each 5 s, and somebody who asks
