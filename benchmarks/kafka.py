@@ -1,7 +1,8 @@
 """The pipeline with a real broker on this machine: rates, latency, idle cost, memory.
 
-`python -m benchmarks.kafka [edges] [whole] [latency] [idle] [memory]`; all but `memory` by
-default, which takes 20 minutes. `whole` needs the development data (KHABAR_SHARED).
+`python -m benchmarks.kafka [edges] [whole] [latency] [idle] [watched] [sizes] [memory]`; all but
+`memory` by default, which takes 20 minutes. `whole` and `sizes` need the development data
+(KHABAR_SHARED).
 """
 
 from __future__ import annotations
@@ -9,36 +10,43 @@ from __future__ import annotations
 import json
 import lzma
 import os
+import random
 import statistics
 import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
+from unittest.mock import patch
 
 import psutil
 from kafka import TopicPartition
 from kafka.structs import OffsetAndMetadata
 
-from pipelines import schemas
-from pipelines.kafka import clients, topics
+from pipelines import schemas, serve
+from pipelines.graph import Plan, build
+from pipelines.health import Health
+from pipelines.kafka import clients, sink, topics
 from pipelines.kafka.sink import Write
 from pipelines.kafka.source import Read
 from pipelines.kafka.tail import tail
-from pipelines.kafka.transaction import Job, hold
+from pipelines.kafka.transaction import Job, held, hold
 from pipelines.local import Services
+from pipelines.local.processes import free_port
 from pipelines.producers import samples
 from pipelines.producers.produce import produce
 from pipelines.records import Envelope, Message, Origin, RawMessage
 from pipelines.run import register, schema_ids
 from pipelines.runner import in_process_pipeline
+from pipelines.serve import served
 from pipelines.settings import Settings
 from pipelines.stages import encode
 from pipelines.stages.decode import MAX_BYTES, decode
-from pipelines.transforms import Decode, Encode
+from pipelines.transforms import Batch, Decode, Encode, _Encode, _fact, _Step
 
 SHARED = Path(os.environ.get("KHABAR_SHARED") or Path(__file__).parents[2] / "shared")
 ROUNDS = 5
@@ -249,6 +257,194 @@ def _varied(count: int) -> Iterator[bytes]:
         yield json.dumps(article, ensure_ascii=False).encode()
 
 
+def watched(services: Services, count: int = 20_000) -> None:
+    """What metrics and health cost the whole graph: one bundle with them and one without, in turn.
+
+    With: stages timed, decisions counted, the registry looked at each 5 s, and somebody who asks
+    for metrics and health as often, three times as often as Prometheus does by default. CPU time
+    of this process counts, and bundles are short, for minutes differ by more than what is sought.
+    """
+    made = settings(services, "watched")
+    made = Settings.of(vars(made) | {"metrics_port": free_port(), "bundle_max_ms": 200})
+    produce(((None, value) for value in _varied(count)), made)
+    ids = schema_ids(made)
+    job, health = Job(made, ids, until_caught_up=True), Health()
+    job.open()
+    hold(job)
+    health.reading(job)
+    plan = Plan(made.group, encode.Topics(made.topic_prefix, ids, job.generation), no_registry)
+    with (
+        served(made, health, print),
+        _asking(made) as asker,
+        _in_turn(asker) as bundles,
+        in_process_pipeline() as pipeline,
+    ):
+        build(pipeline | "Read" >> Read(made.group), plan) | "Write" >> Write(made.group)
+    assert job.totals.read == count
+    job.close()
+    # The first ones warm up; two in a row make a pair, so that a slow minute counts for both.
+    pairs = list(zip(bundles[20::2], bundles[21::2], strict=False))
+    both = [pair if pair[0][0] else pair[::-1] for pair in pairs]
+    chance = random.Random(1)
+    again = sorted(_ratio(chance.choices(both, k=len(both))) for _ in range(2_000))
+    each = sum(cpu for _, cpu, _ in bundles) / count
+    print(
+        f"watched: {count} articles, {each * 1e3:.2f} ms of CPU each; with against without, over "
+        f"{len(both)} pairs of bundles: {_ratio(both):.3f} "
+        f"(95 of 100 drawings lie from {again[50]:.3f} to {again[-51]:.3f})"
+    )
+    _cost_itself(made, list(_varied(64)), each)
+
+
+Bundle = tuple[bool, float, int]  # with?, seconds of CPU, articles
+
+
+def _ratio(pairs: list[tuple[Bundle, Bundle]]) -> float:
+    """CPU time for each article with, against without."""
+    with_it, without = (
+        sum(pair[side][1] for pair in pairs) / sum(pair[side][2] for pair in pairs)
+        for side in (0, 1)
+    )
+    return with_it / without
+
+
+@contextmanager
+def _asking(made: Settings) -> Iterator[subprocess.Popen]:
+    """A process that asks for metrics and health for each line that it reads, and says when it has
+    the answers.
+    """
+    address = f"http://{made.metrics_host}:{made.metrics_port}"
+    code = (
+        "import sys, urllib.request as r\n"
+        "for line in sys.stdin:\n"
+        f"    r.urlopen('{address}/metrics').read(); r.urlopen('{address}/healthz').read()\n"
+        "    print(flush=True)"
+    )
+    asker = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+    )
+    try:
+        yield asker
+    finally:
+        assert asker.poll() is None, "who asks has ended"
+        asker.kill()
+        asker.wait()
+
+
+@contextmanager
+def _in_turn(asker: subprocess.Popen) -> Iterator[list[Bundle]]:
+    """Switches counting on and off from bundle to bundle, and gives the bundles."""
+    bundles: list[Bundle] = []
+    on, began, asked = True, time.process_time(), 0.0
+    timed, counted, commit = _Step.process, _Encode._run, Job.commit
+    written, look = sink._Write.process, serve._registry_away
+
+    def process(self: _Step, batch: Batch) -> tuple[Batch]:
+        return timed(self, batch) if on else (self._run(batch),)
+
+    def run(self: _Encode, batch: Batch) -> Batch:
+        if on:
+            return counted(self, batch)
+        return Batch(message for envelope in batch for message in self._messages(envelope)[1])
+
+    def write(self: sink._Write, batch: Batch) -> None:
+        if on:
+            written(self, batch)
+        else:
+            job = held(self._group)
+            for message in batch:
+                job.write(message)
+
+    def commit_and_turn(self: Job) -> None:
+        nonlocal on, began, asked
+        articles = self._bundle_records
+        commit(self)
+        if articles:
+            now = time.process_time()
+            bundles.append((on, now - began, articles))
+            on, began = not on, time.process_time()
+            if on and time.monotonic() - asked >= 5:
+                asker.stdin.write(b"\n")
+                asked = time.monotonic()
+
+    with (
+        patch.object(_Step, "process", process),
+        patch.object(_Encode, "_run", run),
+        patch.object(sink._Write, "process", write),
+        patch.object(Job, "commit", commit_and_turn),
+        patch.object(serve, "_registry_away", lambda made: look(made) if on else ""),
+    ):
+        yield bundles
+
+
+def _cost_itself(made: Settings, values: list[bytes], article_s: float) -> None:
+    """The same by itself, each part alone."""
+    health = Health()
+    job = Job(made, dict.fromkeys(topics.KINDS, 1))
+    job.turned = time.monotonic()
+    health.reading(job)
+    looks = 100
+    with served(made, health, print), _asking(made) as asker:
+        for turn in range(looks + 10):
+            if turn == 10:
+                began = time.process_time()
+            asker.stdin.write(b"\n")
+            asker.stdout.read(1)
+        asked = (time.process_time() - began) / looks
+    began = time.process_time()
+    for _ in range(looks):
+        assert not serve._registry_away(made)
+    look = (time.process_time() - began) / looks
+    batch = Batch(
+        Envelope(raw, decode(raw, no_registry))
+        for number, value in enumerate(values)
+        for raw in [RawMessage(Origin("raw", 0, number, number), None, value)]
+    )
+
+    class Nothing(_Step):
+        name = "nothing"
+
+        def _run(self, batch: Batch) -> Batch:
+            return batch
+
+    step, turns = Nothing(), 2_000
+    began = time.process_time()
+    for _ in range(turns):
+        for _ in range(8):  # seven stages and the sink
+            step.process(batch)
+        facts = Counter()
+        for envelope in batch:
+            facts[_fact(envelope)] += 1
+        job.note(facts)
+    counting = (time.process_time() - began) / turns / len(batch)
+    print(
+        f"  by themselves: clocks and counters {counting * 1e6:.2f} µs an article "
+        f"({counting / article_s:.3%}), asked for metrics and health {asked * 1e3:.2f} ms "
+        f"({asked / 5:.3%} of a core, each 5 s), a look at the registry {look * 1e3:.2f} ms "
+        f"({look / serve.REGISTRY_S:.3%})"
+    )
+
+
+def sizes(services: Services, count: int = 3_000) -> None:
+    """Bytes of keys and values in each topic, for each article that comes in."""
+    path = SHARED / "data" / "news" / "saudinewsnet-dev.jsonl.xz"
+    if not path.exists():
+        print("sizes: no development data here; skipped")
+        return
+    made = settings(services, "sizes")
+    with lzma.open(path, "rb") as stream:
+        values = stream.read().splitlines()[:count]
+    produce(((None, value) for value in values), made)
+    with running(made, "--until-caught-up") as process:
+        process.wait()
+    parts = []
+    for kind in topics.KINDS:
+        there = list(tail(made, [made.topic(kind)], until_caught_up=True))
+        size = sum(len(message.key or b"") + len(message.value or b"") for message in there)
+        parts.append(f"{kind} {size / count:,.0f} in {len(there) / count:.2f} messages")
+    print(f"sizes: bytes for each of {count} articles: {', '.join(parts)}")
+
+
 def idle(services: Services, seconds: int = 30) -> None:
     """What waiting costs."""
     made = settings(services, "idle")
@@ -283,10 +479,18 @@ def memory(services: Services, minutes: int = 10) -> None:
             print(f"memory, {name}: grew by {sizes[-1] - sizes[1]:.1f} MB from minute 2 on")
 
 
-MEASURES = {"edges": edges, "whole": whole, "latency": latency, "idle": idle, "memory": memory}
+MEASURES = {
+    "edges": edges,
+    "whole": whole,
+    "latency": latency,
+    "idle": idle,
+    "watched": watched,
+    "sizes": sizes,
+    "memory": memory,
+}
 
 if __name__ == "__main__":
-    chosen = sys.argv[1:] or ["edges", "whole", "latency", "idle"]
+    chosen = sys.argv[1:] or [name for name in MEASURES if name != "memory"]
     with Services() as services:
         for name in chosen:
             MEASURES[name](services)

@@ -15,7 +15,6 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from pipelines import __version__
 from pipelines.errors import Outage, Superseded, UsageError
+from pipelines.logs import Line, in_json, quoted, say, use_format
 from pipelines.settings import SETTINGS, Setting, Settings
 
 EXIT_BUG, EXIT_USAGE, EXIT_OUTAGE = 1, 2, 75
@@ -50,7 +50,15 @@ def _option(setting: Setting) -> Callable[[Any], Any]:
         else click.IntRange(setting.at_least, setting.at_most)
         if numbers
         else click.STRING,
+        # Before all others, so that what is wrong with those is already told in this form.
+        is_eager=setting.name == "log_format",
+        callback=_use_log_format if setting.name == "log_format" else None,
     )
+
+
+def _use_log_format(context: click.Context, option: click.Parameter, value: str) -> str:
+    use_format(value)
+    return value
 
 
 def with_settings(*names: str) -> Callable[[Any], Any]:
@@ -89,12 +97,7 @@ class _Time(click.ParamType):  # type: ignore[type-arg]  # older versions of cli
 _TIME = _Time()
 _KAFKA = ("bootstrap_servers", "kafka_config", "topic_prefix")
 _ALL = tuple(setting.name for setting in SETTINGS)
-
-
-def say(line: str) -> None:
-    """A line of progress: to the terminal's error stream, so that output can be piped."""
-    with suppress(OSError):  # nobody listens any more; what happens must not depend on it
-        click.echo(line, err=True)
+_OF_RUN_ALONE = ("metrics_port", "metrics_host")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -125,24 +128,34 @@ def main() -> None:
     except click.exceptions.Abort:
         sys.exit(130)
     except click.ClickException as error:
-        error.show()
+        if in_json():
+            say(Line(error.format_message(), "error", exit_code=EXIT_USAGE))
+        else:
+            error.show()
         sys.exit(EXIT_USAGE)
     except Superseded as error:
         say(str(error))
     except (UsageError, Outage) as error:
-        say(f"khabar: {error}")
-        sys.exit(EXIT_OUTAGE if isinstance(error, Outage) else EXIT_USAGE)
+        code = EXIT_OUTAGE if isinstance(error, Outage) else EXIT_USAGE
+        say(Line(f"khabar: {error}", "error", exit_code=code))
+        sys.exit(code)
     except BrokenPipeError:  # whoever read our output has gone: `khabar tail | head`
         # Python flushes at its end, once more into nothing.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except Exception as error:  # noqa: BLE001 - the last place to tell it
-        if debug:
-            traceback.print_exc()
+        shown = {"traceback": traceback.format_exc()} if debug else {}
+        if shown and not in_json():
+            say(shown["traceback"])
         say(
-            f"khabar: this is a bug, please report it: {type(error).__name__}: "
-            f"{_first_line(error)}\nNothing was committed that was not committed before. "
-            "The same command with --debug behind `khabar` shows where it happened."
+            Line(
+                f"khabar: this is a bug, please report it: {type(error).__name__}: "
+                f"{quoted(_first_line(error))}\nNothing was committed that was not committed "
+                "before. The same command with --debug behind `khabar` shows where it happened.",
+                "error",
+                exit_code=EXIT_BUG,
+                **shown,
+            )
         )
         sys.exit(EXIT_BUG)
 
@@ -738,7 +751,7 @@ def index() -> None:
 
 
 @index.command("rebuild", epilog=_EXIT_CODES)
-@with_settings(*_ALL)
+@with_settings(*(name for name in _ALL if name not in _OF_RUN_ALONE))
 def index_rebuild(**values: Any) -> None:
     """Make the index topic anew from the raw topic, keeping decisions already published.
 

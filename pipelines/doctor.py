@@ -26,6 +26,7 @@ _PACKAGES = {
     "hijridate": "hijridate",
     "kafka-python": "kafka",
     "numpy": "numpy",
+    "prometheus-client": "prometheus_client",
     "regex": "regex",
     "tzdata": "tzdata",
     "xxhash": "xxhash",

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
@@ -17,11 +17,13 @@ from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions,
 from pipelines import schemas
 from pipelines.errors import Outage, Stopped, UsageError
 from pipelines.graph import Plan, build
+from pipelines.health import Health
 from pipelines.kafka import topics
 from pipelines.kafka.registry import Incompatible, Registry
 from pipelines.kafka.sink import Write
 from pipelines.kafka.source import Read
 from pipelines.kafka.transaction import Job, hold
+from pipelines.logs import Line, Say, warning
 from pipelines.outlets import outlet_zones
 from pipelines.process import prepare
 from pipelines.runner import in_process_pipeline
@@ -48,8 +50,6 @@ REGISTERED = (
 # What means the in-process runner.
 _RUNNERS = (None, "DirectRunner", "FnApiRunner", "BundleBasedDirectRunner")
 
-Say = Callable[[str], None]
-
 
 def run(
     settings: Settings,
@@ -67,27 +67,50 @@ def run(
     """
     options = _beam_options(beam_arguments)
     zones = outlet_zones(settings)
-    prepare(settings, say)
-    stop = stop or threading.Event()
-    try:
-        ids = ready(settings, say, stop)
-    except Stopped:
-        say("stopped before anything was read")
-        return
-    job = Job(settings, ids, until_caught_up=until_caught_up, warn=say, stop=stop)
-    try:
-        job.open()
-        say(
-            f"reading {settings.topic(schemas.RAW)} as group {settings.group}, generation "
-            f"{job.generation}, {settings.delivery}; {len(job.index)} stories in the window, "
-            f"{job.index.memory_bytes() / 1e6:.1f} MB of at most "
-            f"{settings.max_stories * STORY_BYTES / 1e6:,.0f} MB (--max-stories)"
-        )
-        _run_opened(job, ids, zones, options, say, started)
-    except Stopped:
-        say("stopped before anything was read")
-    finally:
-        job.close()
+    health = Health()
+    with _served(settings, health, say):
+        health.starting("loading tables and models")
+        prepare(settings, say)
+        stop = stop or threading.Event()
+        try:
+            ids = ready(settings, say, stop, health)
+        except Stopped:
+            say("stopped before anything was read")
+            return
+        job = Job(settings, ids, until_caught_up=until_caught_up, warn=warning(say), stop=stop)
+        try:
+            health.starting(f"restoring the index from {settings.topic(schemas.INDEX)}")
+            job.open()
+            say(_reading(job))
+            health.reading(job)
+            _run_opened(job, ids, zones, options, say, started)
+        except Stopped:
+            say("stopped before anything was read")
+        finally:
+            job.close()
+
+
+def _served(settings: Settings, health: Health, say: Say) -> AbstractContextManager[None]:
+    if not settings.metrics_port:
+        return nullcontext()
+    from pipelines.serve import served  # what serves is loaded by those who ask for it
+
+    return served(settings, health, say)
+
+
+def _reading(job: Job) -> Line:
+    settings, stories, held = job.settings, len(job.index), job.index.memory_bytes()
+    return Line(
+        f"reading {settings.topic(schemas.RAW)} as group {settings.group}, generation "
+        f"{job.generation}, {settings.delivery}; {stories} stories in the window, "
+        f"{held / 1e6:.1f} MB of at most "
+        f"{settings.max_stories * STORY_BYTES / 1e6:,.0f} MB (--max-stories)",
+        group=settings.group,
+        generation=job.generation,
+        delivery=settings.delivery,
+        stories=stories,
+        index_bytes=held,
+    )
 
 
 def _beam_options(arguments: Sequence[str]) -> PipelineOptions:
@@ -155,14 +178,19 @@ def _run_opened(
             raise
 
 
-def ready(settings: Settings, say: Say, stop: threading.Event) -> dict[str, int]:
-    """Waits up to WAIT_S for Kafka and the registry; returns the schemas' ids by kind.
+def ready(
+    settings: Settings, say: Say, stop: threading.Event, health: Health | None = None
+) -> dict[str, int]:
+    """Waits up to WAIT_S for Kafka and the registry; returns the schemas' ids by kind. `health`
+    hears for what.
 
     Raises Outage when one of them stays away, UsageError when topics or schemas are missing,
     Stopped when `stop` is set.
     """
     deadline = time.monotonic() + WAIT_S
     said = False
+    health = health or Health()
+    health.starting("asking Kafka and the registry")
     while not stop.is_set():
         try:
             topics.require(settings)
@@ -170,8 +198,9 @@ def ready(settings: Settings, say: Say, stop: threading.Event) -> dict[str, int]
         except Outage as outage:
             if time.monotonic() >= deadline:
                 raise
+            health.starting(str(outage))
             if not said:
-                say(f"{outage} Waiting up to {WAIT_S:.0f} s.")
+                say(Line(f"{outage} Waiting up to {WAIT_S:.0f} s.", "warning"))
                 said = True
             stop.wait(1.0)
     raise Stopped
@@ -296,14 +325,27 @@ def _lines(job: Job, say: Say) -> Iterator[None]:
         done.set()
         thread.join()
         seconds = time.monotonic() - began
-        say("stopped: " + _line(job, job.read / seconds if seconds else 0.0))
+        say(_line(job, job.read / seconds if seconds else 0.0, "stopped: "))
 
 
-def _line(job: Job, rate: float) -> str:
+def _line(job: Job, rate: float, before: str = "") -> Line:
     written = {kind: job.written[job.settings.topic(kind)] for kind in topics.OUTPUTS}
-    return (
-        f"in {job.read}, articles {written['articles']}, duplicates {written['duplicates']}, "
+    read, lag, stories, pushed_out = job.read, job.lag, len(job.index), job.index.pushed_out
+    fields: dict[str, Any] = {
+        "in": read,
+        "articles": written["articles"],
+        "duplicates": written["duplicates"],
+        "entities": written["entities"],
+        "dead_letters": written["dead-letters"],
+        "lag": lag,
+        "rate": round(rate, 1),
+        "stories": stories,
+        "pushed_out": pushed_out,
+    }
+    return Line(
+        f"{before}in {read}, articles {written['articles']}, duplicates {written['duplicates']}, "
         f"entities {written['entities']}, dead letters {written['dead-letters']}, "
-        f"lag {job.lag}, {rate:.0f}/s, stories {len(job.index)}"
-        + (f", {job.index.pushed_out} pushed out before their time" * bool(job.index.pushed_out))
+        f"lag {lag}, {rate:.0f}/s, stories {stories}"
+        + (f", {pushed_out} pushed out before their time" * bool(pushed_out)),
+        **fields,
     )

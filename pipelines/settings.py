@@ -117,6 +117,26 @@ SETTINGS: tuple[Setting, ...] = (
         at_least=10,
         at_most=5_000,
     ),
+    Setting(
+        "metrics_port",
+        0,
+        "Port at which `run` serves /metrics, /healthz and /readyz; 0 serves nothing.",
+        at_least=0,
+        at_most=65_535,
+    ),
+    Setting(
+        "metrics_host",
+        "127.0.0.1",
+        "Address that the port above is opened at: nobody is asked who he is, so by default this "
+        "machine alone reaches it. In a container it is 0.0.0.0.",
+    ),
+    Setting(
+        "log_format",
+        "plain",
+        "Form of the lines on standard error: plain for people; json, one object a line, for what "
+        "collects logs.",
+        choices=("plain", "json"),
+    ),
 )
 
 
@@ -137,6 +157,9 @@ class Settings:
     max_message_bytes: int
     bundle_linger_ms: int
     bundle_max_ms: int
+    metrics_port: int
+    metrics_host: str
+    log_format: str
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Settings:

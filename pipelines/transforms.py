@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import pickle
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache, partial
+from time import perf_counter
 from typing import Any
 
 import apache_beam as beam
@@ -35,8 +37,20 @@ BATCH_SIZE = 64
 BATCH_BYTES = 1024 * 1024
 
 
+# What became of a message: ("verdict", the verdict) or ("dead-letter", stage, reason). All of them
+# words of ours, none of them the article's.
+Fact = tuple[str, ...]
+
+# Seconds that each stage has taken in this process, by its name.
+stage_seconds: defaultdict[str, float] = defaultdict(float)
+
+
 class Batch(list[Any]):
-    """Raw messages, envelopes or messages, as they go from stage to stage."""
+    """Raw messages, envelopes or messages, as they go from stage to stage. Encode's own say in
+    `facts` how often what was decided: the messages do not show it any more.
+    """
+
+    facts: Mapping[Fact, int] = {}
 
 
 class _BatchCoder(coders.Coder):
@@ -78,15 +92,30 @@ def batches(messages: Iterable[RawMessage]) -> Iterator[Batch]:
         yield batch
 
 
-class _Stage(beam.DoFn):
+class _Step(beam.DoFn):
+    """Takes a whole batch through `_run`, and adds up how long that took."""
+
+    name: str
+
+    def process(self, batch: Batch) -> Iterable[Batch]:
+        began = perf_counter()
+        done = self._run(batch)
+        stage_seconds[self.name] += perf_counter() - began
+        return (done,)
+
+    def _run(self, batch: Batch) -> Batch:
+        raise NotImplementedError
+
+
+class _Stage(_Step):
     """Runs a function of an article over the envelopes that hold one."""
 
     def __init__(self, name: str, function: Callable[[Article], Article]) -> None:
-        self._name = name
+        self.name = name
         self._function = function
 
-    def process(self, batch: Batch) -> Iterable[Batch]:
-        return (Batch(self._after(envelope) for envelope in batch),)
+    def _run(self, batch: Batch) -> Batch:
+        return Batch(self._after(envelope) for envelope in batch)
 
     def _after(self, envelope: Envelope) -> Envelope:
         if envelope.article is None or envelope.article.removal:
@@ -94,7 +123,7 @@ class _Stage(beam.DoFn):
         try:
             return envelope.with_article(self._function(envelope.article))
         except StageError as error:
-            return envelope.failed(self._name, error)
+            return envelope.failed(self.name, error)
 
 
 class Decode(beam.PTransform):
@@ -109,13 +138,15 @@ class Decode(beam.PTransform):
         return raw | beam.ParDo(_Decode(self._schema_by_id, self._max_bytes))
 
 
-class _Decode(beam.DoFn):
+class _Decode(_Step):
+    name = "decode"
+
     def __init__(self, schema_by_id: SchemaLookup, max_bytes: int) -> None:
         self._schema_by_id = schema_by_id
         self._max_bytes = max_bytes
 
-    def process(self, batch: Batch) -> Iterable[Batch]:
-        return (Batch(self._envelope(raw) for raw in batch),)
+    def _run(self, batch: Batch) -> Batch:
+        return Batch(self._envelope(raw) for raw in batch)
 
     def _envelope(self, raw: RawMessage) -> Envelope:
         envelope = Envelope(raw)
@@ -163,14 +194,16 @@ class Decide(beam.PTransform):
         return envelopes | beam.ParDo(_Decide(self._job))
 
 
-class _Decide(beam.DoFn):
+class _Decide(_Step):
+    name = "decide"
+
     def __init__(self, job: str) -> None:
         self._job = job
 
-    def process(self, batch: Batch) -> Iterable[Batch]:
+    def _run(self, batch: Batch) -> Batch:
         with _lock:
             index = _indexes[self._job]
-            return (Batch(self._after(envelope, index) for envelope in batch),)
+            return Batch(self._after(envelope, index) for envelope in batch)
 
     def _after(self, envelope: Envelope, index: Index) -> Envelope:
         if envelope.article is None:
@@ -191,17 +224,19 @@ class Entities(beam.PTransform):
         return envelopes | beam.ParDo(_Entities(self._ner))
 
 
-class _Entities(beam.DoFn):
+class _Entities(_Step):
+    name = "entities"
+
     def __init__(self, ner: str) -> None:
         self._ner = ner
 
     def setup(self) -> None:
         known, backend = gazetteer(), backend_of(self._ner)
-        self._stage = _Stage("entities", lambda article: entities(article, known, backend))
+        self._stage = _Stage(self.name, lambda article: entities(article, known, backend))
 
-    def process(self, batch: Batch) -> Iterable[Batch]:
+    def _run(self, batch: Batch) -> Batch:
         with _lock:  # the backend is the process's one
-            return self._stage.process(batch)
+            return self._stage._run(batch)
 
 
 class Encode(beam.PTransform):
@@ -215,19 +250,35 @@ class Encode(beam.PTransform):
         return envelopes | beam.ParDo(_Encode(self._topics))
 
 
-class _Encode(beam.DoFn):
+class _Encode(_Step):
+    name = "encode"
+
     def __init__(self, topics: Topics) -> None:
         self._topics = topics
 
-    def process(self, batch: Batch) -> Iterable[Batch]:
-        messages = (message for envelope in batch for message in self._messages(envelope))
-        return (Batch(messages),)
+    def _run(self, batch: Batch) -> Batch:
+        messages, facts = Batch(), Counter[Fact]()
+        for envelope in batch:
+            encoded, messages_of_it = self._messages(envelope)
+            messages.extend(messages_of_it)
+            facts[_fact(encoded)] += 1
+        messages.facts = facts
+        return messages
 
-    def _messages(self, envelope: Envelope) -> list[Message]:
+    def _messages(self, envelope: Envelope) -> tuple[Envelope, list[Message]]:
+        """The messages of the envelope, and the envelope as they tell it."""
         try:
-            return encode(envelope, self._topics)
+            return envelope, encode(envelope, self._topics)
         except StageError as error:
-            return encode(envelope.failed("encode", error), self._topics)
+            failed = envelope.failed(self.name, error)
+            return failed, encode(failed, self._topics)
+
+
+def _fact(envelope: Envelope) -> Fact:
+    if envelope.article is not None:
+        return "verdict", envelope.article.decision.verdict
+    assert envelope.failure is not None, "an envelope holds an article or a failure"
+    return "dead-letter", envelope.failure.stage, envelope.failure.reason
 
 
 @cache
@@ -273,11 +324,13 @@ __all__ = [
     "Decode",
     "Encode",
     "Entities",
+    "Fact",
     "Fingerprint",
     "Normalize",
     "backend_of",
     "batches",
     "forget_index",
     "gazetteer",
+    "stage_seconds",
     "use_index",
 ]

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -260,3 +261,55 @@ def test_tail_for_programs(khabar: Khabar, monkeypatch: pytest.MonkeyPatch) -> N
     assert "خبر" in out
     code, out, _ = khabar("tail", "raw")
     assert out.startswith("⁨خبر⁩\n")
+
+
+def test_a_metrics_port_in_use(khabar: Khabar) -> None:
+    """A port that another has, or a host that this machine is not, is exit code 2, before anything
+    is asked for, with what to type."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        code, _, err = khabar("run", "--metrics-port", port)
+    assert code == 2
+    assert one_paragraph(err)
+    assert f"port {port}" in err
+    assert "--metrics-port" in err
+    code, _, err = khabar("run", "--metrics-port=9464", "--metrics-host=192.0.2.1")
+    assert code == 2
+    assert "--metrics-host" in err
+
+
+def test_ends_are_told_as_json(khabar: Khabar) -> None:
+    """With --log-format=json what ends a command is a JSON object with its exit code, whatever
+    comes first on the command line, and a wrong option too."""
+    for arguments, said in (
+        (("run", "--window-days=0", "--log-format=json"), "--window-days"),
+        (("run", "--log-format=json", "--outlet-zones=no-such-file"), "no-such-file"),
+        (("run", "--log-format=json", "--no-such-option=1"), "--no-such-option"),
+    ):
+        code, out, err = khabar(*arguments)
+        told = json.loads(err)
+        assert (code, out) == (2, "")
+        assert (told["level"], told["exit_code"]) == ("error", 2)
+        assert said in told["message"]
+    code, _, err = khabar("run", "--window-days=0")
+    assert code == 2
+    assert not err.startswith("{"), "the next command has its own form"
+
+
+def test_a_bug_as_json(khabar: Khabar, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bug is one object too; with --debug its traceback is a field of it. What the exception
+    quotes is short and harmless in both forms."""
+
+    def broken(*arguments: object, **values: object) -> None:
+        raise ValueError("\u202eحادث <script>" * 100_000)
+
+    monkeypatch.setattr("pipelines.run.run", broken)
+    _, _, err = khabar("run", "--log-format=json")
+    assert json.loads(err)["exit_code"] == 1
+    assert len(err) < 1000
+    _, _, err = khabar("run")
+    assert len(err) < 1000
+    assert "\u202e" not in err
+    monkeypatch.setattr("pipelines.run.run", lambda *a, **k: 1 / 0)
+    _, _, err = khabar("--debug", "run", "--log-format=json")
+    assert "Traceback" in json.loads(err)["traceback"]

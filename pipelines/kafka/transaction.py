@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import threading
 import time
+from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 from kafka import TopicPartition
@@ -36,7 +38,7 @@ from pipelines.kafka.index_log import IndexLog
 from pipelines.records import Message, Origin, RawMessage
 from pipelines.settings import Settings
 from pipelines.stages.decide import Index
-from pipelines.transforms import Batch, batches, use_index
+from pipelines.transforms import Batch, Fact, batches, use_index
 
 Warn = Callable[[str], None]
 
@@ -56,6 +58,39 @@ _TRANSACTION_MS, _LONGEST_TRANSACTION_MS = 60_000, 900_000
 _METADATA_MS = 60_000
 # Seconds within which a writer that fenced us has said so in the index.
 _SUCCESSOR_S = 10.0
+# Seconds that a commit may take, for the metrics: each number counts those of up to so many.
+COMMIT_BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0)
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What this job has committed since its start. Each commit makes a new one, so whoever looks
+    from another thread sees all of a commit or nothing.
+
+    `at` is the time of the last commit in seconds since 1970; `took` counts commits by
+    COMMIT_BOUNDS, those that took longer at its end.
+    """
+
+    read: int = 0
+    written: Counter[str] = field(default_factory=Counter)
+    facts: Counter[Fact] = field(default_factory=Counter)
+    at: float = 0.0
+    seconds: float = 0.0
+    took: tuple[int, ...] = (0,) * (len(COMMIT_BOUNDS) + 1)
+
+    def after(
+        self, read: int, written: Counter[str], facts: Counter[Fact], seconds: float
+    ) -> Totals:
+        """These and one commit more."""
+        bound = bisect_left(COMMIT_BOUNDS, seconds)
+        return Totals(
+            self.read + read,
+            self.written + written,
+            self.facts + facts,
+            time.time(),
+            self.seconds + seconds,
+            (*self.took[:bound], self.took[bound] + 1, *self.took[bound + 1 :]),
+        )
 
 
 class Job:
@@ -78,7 +113,8 @@ class Job:
         self.generation = 0
         self.failure: Exception | None = None
         self.read = 0
-        self.written: Counter[str] = Counter()
+        self.totals = Totals()
+        self.turned = 0.0  # when the bundle loop last came round, by the monotonic clock
         self._log = IndexLog(settings, schema_ids)
         self._warn = warn
         self._producer: Any = None
@@ -99,8 +135,10 @@ class Job:
         self._waiting: list[Message] = []
         self._sent: list[Any] = []
         self._bundle_written: Counter[str] = Counter()
+        self._bundle_facts: Counter[Fact] = Counter()
         self._watched = 0.0
         self._answered = time.monotonic()
+        self._asked = 0.0  # since when an answer is waited for; 0 when none is
 
     # --- start and end ---------------------------------------------------------------------
 
@@ -133,6 +171,7 @@ class Job:
             self._assign()
             if self._until_caught_up:
                 self._targets = self._end_offsets(ANSWER_MS)
+        self.totals = Totals(at=time.time())  # the generation's entry was a commit
         use_index(self.settings.group, self.index)
 
     def replace_index(
@@ -200,9 +239,26 @@ class Job:
         self._stop.set()
 
     @property
+    def written(self) -> Counter[str]:
+        """Messages committed since the start, by topic."""
+        return self.totals.written
+
+    @property
     def lag(self) -> int:
         """Offsets between the last commit and the ends of the topics, as last seen."""
-        return sum(max(0, end - self._committed.get(tp, 0)) for tp, end in self._ends.items())
+        return sum(self.lags.values())
+
+    @property
+    def lags(self) -> dict[int, int]:
+        """The same by partition."""
+        ends, done = self._ends, self._committed
+        return {tp.partition: max(0, end - done.get(tp, 0)) for tp, end in ends.items()}
+
+    @property
+    def silent_s(self) -> float:
+        """For how many seconds Kafka has owed an answer."""
+        asked = self._asked
+        return time.monotonic() - asked if asked else 0.0
 
     @property
     def finished(self) -> bool:
@@ -217,7 +273,7 @@ class Job:
         """
         if self._stop.is_set():
             return None
-        now = time.monotonic()
+        now = self.turned = time.monotonic()
         if self._bundle_records and self._bundle_is_full(now):
             return None
         if not self._polled and not self._wait(now):
@@ -290,6 +346,10 @@ class Job:
                 self._in_transaction = True
             self._send(message)
 
+    def note(self, facts: Mapping[Fact, int]) -> None:
+        """Takes down what was decided of messages whose outputs the bundle writes."""
+        self._bundle_facts.update(facts)
+
     def commit(self) -> None:
         """Commits what the bundle wrote and read, all of it or nothing.
 
@@ -298,17 +358,25 @@ class Job:
         """
         if not self._positions:
             return
+        began = time.monotonic()
+        self._asked = self._asked or began
         with self._guard():
             if self._transactional:
                 self._commit_transaction()
             else:
                 self._commit_at_least_once()
-        self._answered = time.monotonic()
+        self._answered, self._asked = time.monotonic(), 0.0
         self._committed.update(self._positions)
         self._positions.clear()
+        self.totals = self.totals.after(
+            self._bundle_records,
+            self._bundle_written,
+            self._bundle_facts,
+            self._answered - began,
+        )
         self._bundle_records = self._bundle_bytes = 0
-        self.written.update(self._bundle_written)
         self._bundle_written.clear()
+        self._bundle_facts.clear()
 
     def _commit_transaction(self) -> None:
         if not self._in_transaction:  # everything that was read left no message
@@ -454,6 +522,7 @@ class Job:
         if now - self._watched < WATCH_S:
             return
         self._watched = now
+        self._asked = self._asked or now
         try:
             ends = self._end_offsets(1000)
             if not self._transactional:
@@ -462,7 +531,7 @@ class Job:
             if now - self._answered > ANSWER_S:
                 raise
             return
-        self._answered = now
+        self._answered, self._asked = now, 0.0
         self._ends = ends
         if len(self._consumer.partitions_for_topic(self.settings.topic(schemas.RAW))) > len(ends):
             self._assign()

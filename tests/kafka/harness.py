@@ -7,6 +7,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
+import urllib.error
+import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -67,6 +70,55 @@ def command(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[
         encoding="utf-8",
         timeout=120,
     )
+
+
+class Supervisor:
+    """Starts `khabar run` again when it fails, a second later and with the same settings: what
+    systemd does by Restart=on-failure and RestartPreventExitStatus=2.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.exits: list[int] = []
+        self.said: list[str] = []
+        self._settings = settings
+        self._ended = threading.Event()
+        self._running: subprocess.Popen[str] | None = None
+        self._thread = threading.Thread(target=self._supervise)
+
+    def __enter__(self) -> Supervisor:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._ended.set()
+        if self._running is not None:
+            self._running.kill()
+        self._thread.join()
+
+    def _supervise(self) -> None:
+        while not self._ended.is_set():
+            with khabar(self._settings) as self._running:
+                assert self._running.stderr is not None
+                self.said.extend(self._running.stderr)
+            if self._ended.is_set():
+                return
+            self.exits.append(self._running.returncode)
+            if self._running.returncode in (0, 2):
+                return
+            self._ended.wait(1.0)
+
+
+def asked(settings: Settings, path: str) -> tuple[int, str]:
+    """What the run answers at this path of its metrics port; 0 when nobody listens there."""
+    try:
+        with urllib.request.urlopen(
+            f"http://{settings.metrics_host}:{settings.metrics_port}{path}", timeout=10
+        ) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+    except OSError as error:
+        return 0, str(error)
 
 
 def wait_until_reading(process: subprocess.Popen[str]) -> None:
