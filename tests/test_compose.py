@@ -15,8 +15,8 @@ import click
 import pytest
 import yaml
 
+from pipelines import doctor
 from pipelines.cli import cli
-from pipelines.doctor import examine
 from pipelines.local import LocalError, fetch
 from pipelines.local.kafka import MAX_MESSAGE_BYTES
 from pipelines.local.registry import API
@@ -247,6 +247,4 @@ def test_without_the_java_that_the_image_leaves_out(monkeypatch, tmp_path):
     with pytest.raises(LocalError, match="docker compose up"):
         fetch(print)
     assert not list(tmp_path.iterdir())
-    nowhere = {"bootstrap_servers": "127.0.0.1:1", "registry_url": f"http://127.0.0.1:1{API}"}
-    (finding,) = [f for f in examine(Settings.of(nowhere)) if "Java" in f.what]
-    assert finding.fine
+    assert doctor._java().fine
