@@ -140,3 +140,14 @@ def daemon(folder: Path) -> Iterator[Docker]:
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
+        _unmount_below(folder)
+
+
+def _unmount_below(folder: Path) -> None:
+    """Of the network's own namespaces dockerd leaves one mounted, and a folder that holds a mount
+    cannot be removed.
+    """
+    mounts = Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
+    for place in (line.split()[1] for line in reversed(mounts)):
+        if place.startswith(f"{folder}/"):
+            subprocess.run(["umount", place], check=False)
