@@ -174,6 +174,7 @@ class Stack:
             try:
                 if there():
                     return
+                last = ""
             except Outage as outage:
                 last = f" ({outage})"
             time.sleep(0.5)  # what it looks at takes time from the pipeline
