@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
-.PHONY: demo test test-slow lint eval bench model lock clean
+.PHONY: demo test test-slow lint compose-smoke eval bench model lock clean
 
 demo: $(VENV)/installed
 	@$(BIN)/khabar demo
@@ -23,6 +23,10 @@ lint: $(VENV)/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Needs a Docker daemon, or root and Docker's own: it says what to install. A quarter of an hour.
+compose-smoke: $(VENV)/dev
+	$(BIN)/python -m tools.compose_smoke
 
 # Needs the development data (KHABAR_SHARED), and for languages a folder of a MediaWiki (MEDIAWIKI),
 # which are not part of this repository.

