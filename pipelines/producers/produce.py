@@ -60,7 +60,8 @@ def send(
             under_way.append(producer.send(topic, message.value, key, headers=headers))
             count += 1
             sent(count)
-            while len(under_way) > _UNDER_WAY:
+            # One that failed is told at once: at a slow pace the next thousand may take an hour.
+            while len(under_way) > _UNDER_WAY or (under_way and under_way[0].is_done):
                 under_way.popleft().get(timeout=_ANSWER_S)
         producer.flush(timeout=_ANSWER_S)
         for future in under_way:

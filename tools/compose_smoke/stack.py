@@ -18,7 +18,7 @@ from pipelines.kafka import clients
 from pipelines.local.processes import HOST, free_port
 from pipelines.local.registry import url
 from pipelines.producers.produce import produce
-from pipelines.settings import SETTINGS, Settings
+from pipelines.settings import Settings
 from tests.kafka.harness import check_all_topics, read
 from tools.compose_smoke.docker import Docker, Failed
 
@@ -187,8 +187,3 @@ class Stack:
     def said(self, service: str) -> str:
         """All that a service has said, to both streams."""
         return self.docker.both("logs", self.id(service))
-
-
-def serves_health() -> bool:
-    """Whether this version of `run` has the address that the file's health check calls."""
-    return any(setting.name == "metrics_port" for setting in SETTINGS)
