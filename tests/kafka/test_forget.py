@@ -86,6 +86,7 @@ def is_notice(message: Tailed) -> bool:
     return bool(message.record and message.record["verdict"] == "removal")
 
 
+@pytest.mark.slow
 def test_it_is_not_published_again(removed: Settings) -> None:
     """The article comes again, changed and unchanged, over a restart and a rebuilt index: it is
     held back, without its title and address."""

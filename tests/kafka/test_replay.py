@@ -6,6 +6,8 @@ import json
 from collections import Counter
 from typing import Any
 
+import pytest
+
 from pipelines import schemas
 from pipelines.kafka.dead_letters import Choice, parsed
 from pipelines.kafka.dead_letters import read as read_letters
@@ -68,6 +70,7 @@ def test_sent_back_after_a_fix(kafka: Settings) -> None:
     assert len(read(kafka, schemas.DEAD_LETTERS)) == 1
 
 
+@pytest.mark.slow
 def test_what_fails_again_is_seen(kafka: Settings) -> None:
     """Each time it fails it is a dead letter that counts; of all those only the last is sent, so
     that they do not multiply; after three it is left, and the command says so."""
@@ -109,6 +112,7 @@ def test_groups(kafka: Settings) -> None:
     assert "dead letters: 1;" in command(kafka, "dead-letters", "--reason", "empty").stderr
 
 
+@pytest.mark.slow
 def test_choices(kafka: Settings) -> None:
     """Stage, reason, time and place each leave out what they do not name; --dry-run sends none."""
     send([b"no JSON", b"{}"], kafka)
