@@ -15,6 +15,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -209,16 +210,28 @@ def demo(paths: tuple[str, ...], rate: float, **values: Any) -> None:
 @click.option("--data", type=click.Path(path_type=Path), help="Folder to keep the data in.")
 @click.option("--kafka-port", type=int, help="Port for Kafka; a free one by default.")
 @click.option("--registry-port", type=int, help="Port for the registry; a free one by default.")
+@click.option("--flink", "with_flink", is_flag=True, help="A Flink with two workers as well.")
+@click.option(
+    "--partitions", type=click.IntRange(1), default=1, show_default=True, help="Of new topics."
+)
 @with_settings("topic_prefix", "window_days")
-def up(data: Path | None, kafka_port: int | None, registry_port: int | None, **values: Any) -> None:
+def up(
+    data: Path | None,
+    kafka_port: int | None,
+    registry_port: int | None,
+    with_flink: bool,
+    partitions: int,
+    **values: Any,
+) -> None:
     """Run Kafka and a schema registry on this machine, with our topics and schemas, until Ctrl-C.
 
     \b
     khabar up
     khabar up --data ./kafka-data --kafka-port 9092 --registry-port 8081
+    khabar up --flink --partitions 4
     """
     from pipelines.kafka import topics
-    from pipelines.local import LocalError, Services
+    from pipelines.local import Flink, LocalError, Services
     from pipelines.run import register
     from pipelines.signals import stopping_at_signals
 
@@ -229,10 +242,11 @@ def up(data: Path | None, kafka_port: int | None, registry_port: int | None, **v
             Services(
                 data=data, kafka_port=kafka_port, registry_port=registry_port, report=say
             ) as services,
+            Flink(report=say) if with_flink else nullcontext() as flink,
         ):
             addresses = services.addresses
             settings = Settings.of({**values, **vars(addresses)})
-            topics.create(settings)
+            topics.create(settings, partitions)
             register(settings)
             click.echo(
                 f"export KHABAR_BOOTSTRAP_SERVERS={addresses.bootstrap_servers}\n"
@@ -242,8 +256,18 @@ def up(data: Path | None, kafka_port: int | None, registry_port: int | None, **v
                 "Both run until Ctrl-C. Type the two lines above in another terminal, then e.g. "
                 "`khabar run` there."
             )
+            if flink is not None:
+                at = flink.addresses
+                say(
+                    "Flink as well: `khabar run --runner=FlinkRunner "
+                    f"--job_endpoint={at.job_endpoint} --artifact_endpoint={at.artifact_endpoint} "
+                    f"--environment_config={at.workers}`, and to end that job "
+                    f"`khabar stop --job-endpoint {at.job_endpoint}`."
+                )
             while not ended.wait(1.0):
                 services.check()
+                if flink is not None:
+                    flink.check()
     except LocalError as error:
         raise UsageError(str(error)) from None
 
@@ -386,6 +410,32 @@ def run(context: click.Context, /, until_caught_up: bool, **values: Any) -> None
             beam_arguments=context.args,
             stop=stop,
         )
+
+
+@cli.command(epilog=_EXIT_CODES)
+@click.option("--job-endpoint", required=True, help="HOST:PORT of Beam's job server.")
+@with_settings(*_KAFKA, "group")
+def stop(job_endpoint: str, **values: Any) -> None:
+    """End the group's job on Flink: its readers stop, what they had read is committed.
+
+    The next `khabar run` goes on there. (A run in one process ends by SIGTERM or Ctrl-C.)
+
+    \b
+    khabar stop --job-endpoint 127.0.0.1:8099
+    """
+    from pipelines import flink
+    from pipelines.kafka import stopping
+
+    settings = _settings(values)
+    generation = stopping.current(settings)
+    if not generation:
+        raise UsageError(f"Group {settings.group} has sent no job to a Flink yet.")
+    stopping.tell(settings, generation)
+    try:
+        stopping.await_drained(settings, generation)
+    finally:
+        flink.cancel(job_endpoint, settings.group)
+    say("ended: all that was read is committed")
 
 
 @cli.command(epilog=_EXIT_CODES)

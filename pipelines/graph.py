@@ -37,12 +37,34 @@ class Plan:
 def build(raw: beam.PCollection, plan: Plan) -> beam.PCollection:
     """Batches of raw messages in, of messages out, in one fused chain: nothing is shuffled."""
     return (
+        _read_alone(raw, plan)
+        | "Decide" >> Decide(plan.job)
+        | "Entities" >> Entities(plan.ner)
+        | "Encode" >> Encode(plan.topics)
+    )
+
+
+def build_shared(
+    raw: beam.PCollection, plan: Plan, one_writer: beam.PTransform
+) -> beam.PCollection:
+    """The same for several workers: what needs no other article is done where it was read, and
+    `one_writer` brings all of it to one place, where stories are decided.
+    """
+    return (
+        _read_alone(raw, plan)
+        | "Entities" >> Entities(plan.ner)
+        | "OneWriter" >> one_writer
+        | "Decide" >> Decide(plan.job)
+        | "Encode" >> Encode(plan.topics)
+    )
+
+
+def _read_alone(raw: beam.PCollection, plan: Plan) -> beam.PCollection:
+    """What needs no other article."""
+    return (
         raw
         | "Decode" >> Decode(plan.schema_by_id, plan.max_bytes)
         | "Clean" >> Clean(plan.outlet_zones)
         | "Normalize" >> Normalize()
         | "Fingerprint" >> Fingerprint()
-        | "Decide" >> Decide(plan.job)
-        | "Entities" >> Entities(plan.ner)
-        | "Encode" >> Encode(plan.topics)
     )

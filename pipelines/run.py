@@ -14,11 +14,11 @@ from typing import Any
 
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
 
-from pipelines import schemas
+from pipelines import flink, schemas
 from pipelines.errors import Outage, Stopped, UsageError
 from pipelines.graph import Plan, build
 from pipelines.health import Health
-from pipelines.kafka import topics
+from pipelines.kafka import stopping, topics
 from pipelines.kafka.registry import Incompatible, Registry
 from pipelines.kafka.sink import Write
 from pipelines.kafka.source import Read
@@ -65,6 +65,9 @@ def run(
     `started` gets the job when reading begins. Raises Outage, UsageError or Superseded; nothing is
     committed then that was not committed before.
     """
+    if _runner(beam_arguments) in flink.RUNNERS:
+        _run_shared(settings, beam_arguments, say, stop or threading.Event(), until_caught_up)
+        return
     options = _beam_options(beam_arguments)
     zones = outlet_zones(settings)
     health = Health()
@@ -136,8 +139,8 @@ def _beam_options(arguments: Sequence[str]) -> PipelineOptions:
     runner = options.view_as(StandardOptions).runner
     if runner not in _RUNNERS:
         raise UsageError(
-            f"--runner={runner} is not supported by this version: it runs in this process. "
-            "Leave --runner out."
+            f"--runner={runner} is not supported: its guarantees were not proved. Leave --runner "
+            "out, or give FlinkRunner."
         )
     if options.view_as(DirectOptions).direct_num_workers != 1:
         raise UsageError("--direct_num_workers must be 1: with more the runner loses articles.")
@@ -154,14 +157,7 @@ def _run_opened(
 ) -> None:
     settings = job.settings
     hold(job)
-    plan = Plan(
-        settings.group,
-        Topics(settings.topic_prefix, ids, job.generation, entities_version(settings.ner)),
-        Lookup(settings.registry_url),
-        settings.max_message_bytes,
-        settings.ner,
-        zones,
-    )
+    plan = _plan(job, ids, zones)
     # What was made so far lives as long as the process: the collector need not look at it again.
     gc.collect()
     gc.freeze()
@@ -176,6 +172,55 @@ def _run_opened(
             if job.failure is not None:
                 raise job.failure from None
             raise
+
+
+def _plan(job: Job, ids: Mapping[str, int], zones: Mapping[str, str]) -> Plan:
+    settings = job.settings
+    return Plan(
+        settings.group,
+        Topics(settings.topic_prefix, ids, job.generation, entities_version(settings.ner)),
+        Lookup(settings.registry_url),
+        settings.max_message_bytes,
+        settings.ner,
+        zones,
+    )
+
+
+def _runner(arguments: Sequence[str]) -> str | None:
+    runner: str | None = PipelineOptions(list(arguments)).view_as(StandardOptions).runner
+    return runner
+
+
+def _run_shared(
+    settings: Settings,
+    arguments: Sequence[str],
+    say: Say,
+    stop: threading.Event,
+    until_caught_up: bool,
+) -> None:
+    """Sends the job to Flink and looks at it; a stop leaves it running."""
+    if settings.delivery != "exactly-once":
+        raise UsageError("On Flink --delivery is exactly-once: leave it out.")
+    options = flink.options_of(arguments, settings.group)
+    flink.check(options)
+    zones = outlet_zones(settings)
+    try:
+        ids = ready(settings, say, stop)
+        job = Job(settings, ids, until_caught_up=until_caught_up, warn=warning(say), stop=stop)
+        try:
+            job.open()
+        finally:
+            job.close()
+    except Stopped:
+        say("stopped before anything was sent")
+        return
+    # What an older job still reads would be dropped, and its writer fenced: let it end by itself.
+    stopping.tell(settings, job.generation - 1)
+    ends = job.ends if until_caught_up else None
+    result = flink.submit(job, _plan(job, ids, zones), ids, options, ends)
+    say(f"sent job {flink.job_name(settings.group)}, generation {job.generation}")
+    with stopping.Progress(settings, job.generation) as progress:
+        flink.watch(result, progress, say, stop, until_caught_up=until_caught_up)
 
 
 def ready(

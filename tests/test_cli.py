@@ -95,6 +95,7 @@ def test_commands() -> None:
         "explain",
         "story",
         "index",
+        "stop",
         "doctor",
     }
 
@@ -107,7 +108,9 @@ def test_commands() -> None:
         (("process", "x.jsonl"), "--out"),
         (("demo", "--rate", "0"), "--rate"),
         (("run", "--no-such-option=1"), "--no-such-option"),
-        (("run", "--runner=FlinkRunner"), "FlinkRunner"),
+        (("run", "--runner=SparkRunner"), "SparkRunner"),
+        (("run", "--runner=FlinkRunner"), "--job_endpoint"),
+        (("stop",), "--job-endpoint"),
         (("topics", "--window-days", "0"), "--window-days"),
         (("run", "--outlet-zones", "no-such-file"), "no-such-file cannot be read"),
         (("demo", "--outlet-zones", "no-such-file"), "no-such-file cannot be read"),

@@ -34,7 +34,16 @@ OURS = {
 }
 # The only places that may import these.
 THEIRS = {
-    "apache_beam": {"graph", "transforms", "settings", "kafka", "runner", "run", "process"},
+    "apache_beam": {
+        "flink",
+        "graph",
+        "transforms",
+        "settings",
+        "kafka",
+        "runner",
+        "run",
+        "process",
+    },
     "kafka": {"kafka", "producers", "local"},
     "requests": {"kafka"},
     "jgo": {"local"},

@@ -174,6 +174,55 @@ class Job:
         self.totals = Totals(at=time.time())  # the generation's entry was a commit
         use_index(self.settings.group, self.index)
 
+    def open_writer(self, generation: int) -> None:
+        """Instead of `open`, for a writer that others read for: its generation was begun by whoever
+        submitted the job, and a restart goes on with it.
+
+        Raises Superseded when there is a later generation, and as `open` does.
+        """
+        with self._guard():
+            self._log.catch_up(self._stop.is_set)
+            self._log.require_usable()
+            # Before anything is fenced: whoever was replaced must leave the new writer be.
+            self._raise_if_later(generation)
+            self._take_over(_TRANSACTION_MS)
+            self._log.catch_up(self._stop.is_set)
+            self._raise_if_later(generation)
+            self.generation = generation
+            self._consumer = clients.consumer(self.settings, group_id=self.settings.group)
+            self._assign()
+        use_index(self.settings.group, self.index)
+
+    def _raise_if_later(self, generation: int) -> None:
+        if self._log.generation > generation:
+            raise Superseded
+
+    @property
+    def starts(self) -> dict[int, int]:
+        """Where reading goes on in each partition: behind the last commit."""
+        return {tp.partition: offset for tp, offset in self._committed.items()}
+
+    @property
+    def ends(self) -> dict[int, int]:
+        """With `until_caught_up`, where each partition ended when the job was opened."""
+        return {tp.partition: offset for tp, offset in self._targets.items()}
+
+    def is_clean(self, generation: int) -> bool:
+        """Whether this is the job of the generation and has committed all that it decided."""
+        return self.generation == generation and self.failure is None and not self._positions
+
+    def take(self, batch: Batch) -> Batch:
+        """Of envelopes that others have read those that were not committed; they are claimed."""
+        taken = Batch()
+        for envelope in batch:
+            origin = envelope.raw.origin
+            place = TopicPartition(origin.topic, origin.partition)
+            if origin.offset >= self._positions.get(place, self._committed.get(place, 0)):
+                self._positions[place] = origin.offset + 1
+                self.read += 1
+                taken.append(envelope)
+        return taken
+
     def replace_index(
         self,
         entries: Callable[[], Iterable[tuple[bytes, dict[str, Any]]]],
@@ -602,6 +651,18 @@ _jobs: dict[str, Job] = {}
 def hold(job: Job) -> None:
     """Makes `job` the one that the source and the sink of its group use."""
     _jobs[job.settings.group] = job
+
+
+def holds(group: str) -> bool:
+    """Whether this process has a job of this group."""
+    return group in _jobs
+
+
+def drop(group: str) -> None:
+    """Closes the job of this group, if there is one; what it has not committed stays so."""
+    job = _jobs.pop(group, None)
+    if job is not None:
+        job.close()
 
 
 def held(group: str) -> Job:

@@ -6,6 +6,7 @@ them is gone. Not for production.
 
 from pipelines.local.artifacts import Programs, fetch
 from pipelines.local.errors import LocalError
+from pipelines.local.flink import Flink, FlinkAddresses
 from pipelines.local.services import Addresses, Services
 
-__all__ = ["Addresses", "LocalError", "Programs", "Services", "fetch"]
+__all__ = ["Addresses", "Flink", "FlinkAddresses", "LocalError", "Programs", "Services", "fetch"]

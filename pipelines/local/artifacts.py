@@ -1,4 +1,4 @@
-"""Fetches Kafka and the registry from Maven Central once, checks them, keeps them in a cache.
+"""Fetches Kafka, the registry and Flink from Maven Central once; checks and caches them.
 
 `digests.json` names every file, by its Maven coordinate, with its SHA-256: nothing is resolved
 at run time. `python -m pipelines.local.digests` writes it anew after a version has changed.
@@ -23,6 +23,7 @@ from pipelines.local.processes import java_program
 
 KAFKA = "kafka-4.1.1"
 REGISTRY = "apicurio-registry-3.0.9"
+FLINK = "flink-1.19-beam-2.62.0"
 REGISTRY_ARCHIVE = "io.apicurio:apicurio-registry-app:3.0.9:all:tar.gz"
 DIGESTS = Path(__file__).with_name("digests.json")
 TRIES = 3
@@ -54,44 +55,56 @@ def fetch(report: Report) -> Programs:
     Raises LocalError when a download fails, a file is not what `digests.json` says, or there is no
     Java to run them.
     """
+    return Programs(
+        kafka=_fetched(KAFKA, "Apache Kafka 4.1.1", 44, report),
+        registry=_fetched(REGISTRY, "the Apicurio registry 3.0.9", 109, report),
+    )
+
+
+def fetch_flink(report: Report) -> Path:
+    """The folder of the jars that run Beam jobs on a Flink in one process, as `fetch` does."""
+    return _fetched(FLINK, "Apache Flink 1.19 and Beam's job server for it", 152, report)
+
+
+def _fetched(program: str, name: str, size_mb: int, report: Report) -> Path:
     java_program()
     cache = cache_folder()
     digests: dict[str, dict[str, str]] = json.loads(DIGESTS.read_text(encoding="utf-8"))
-    programs = Programs(kafka=cache / KAFKA, registry=cache / REGISTRY)
-    if not (programs.kafka.is_dir() and programs.registry.is_dir()):
+    files = len(digests[program])
+    what = f"{name} ({files} file{'s' * (files > 1)}, {size_mb} MB)"
+    folder = cache / program
+    if not folder.is_dir():
         try:
-            _fill(cache, programs, digests, report)
+            _fill(cache, folder, what, digests[program], report)
         except OSError as error:
             raise LocalError(
                 f"The cache folder {cache} cannot be written: {error.strerror}. Make room or "
                 "rights there, or name another folder: export KHABAR_CACHE_DIR=…"
             ) from error
-    for coordinate, digest in digests[KAFKA].items():
-        _check(programs.kafka / file_name(coordinate), digest, delete=programs.kafka)
-    return programs
+    if program != REGISTRY:
+        for coordinate, digest in digests[program].items():
+            _check(folder / file_name(coordinate), digest, delete=folder)
+    return folder
 
 
-def _fill(
-    cache: Path, programs: Programs, digests: dict[str, dict[str, str]], report: Report
-) -> None:
+def _fill(cache: Path, folder: Path, what: str, digests: dict[str, str], report: Report) -> None:
     cache.mkdir(parents=True, exist_ok=True)
     with _locked(cache / "lock", report):
         # Under the lock, whatever is here was left behind by a process that was killed.
         incoming = cache / "incoming"
         shutil.rmtree(incoming, ignore_errors=True)
         # A folder gets its name when it is complete, never before.
-        if not programs.kafka.is_dir():
-            report(f"fetching Apache Kafka 4.1.1 ({len(digests[KAFKA])} files, 44 MB), once")
-            _download(digests[KAFKA], incoming, report).rename(programs.kafka)
-        if not programs.registry.is_dir():
-            report("fetching the Apicurio registry 3.0.9 (1 file, 109 MB), once")
-            archive = _download(digests[REGISTRY], incoming, report)
-            unpacked = incoming / "unpacked"
-            with tarfile.open(archive / file_name(REGISTRY_ARCHIVE)) as packed:
-                # Python before 3.11.4 knows no filter; the archive was checked all the same.
-                packed.extraction_filter = getattr(tarfile, "data_filter", None)
-                packed.extractall(unpacked)
-            unpacked.rename(programs.registry)
+        if not folder.is_dir():
+            report(f"fetching {what}, once")
+            files = _download(digests, incoming, report)
+            archive = files / file_name(REGISTRY_ARCHIVE)
+            if archive.exists():
+                files = incoming / "unpacked"
+                with tarfile.open(archive) as packed:
+                    # Python before 3.11.4 knows no filter; the archive was checked all the same.
+                    packed.extraction_filter = getattr(tarfile, "data_filter", None)
+                    packed.extractall(files)
+            files.rename(folder)
         shutil.rmtree(incoming, ignore_errors=True)
 
 

@@ -60,7 +60,9 @@ def khabar(settings: Settings, *arguments: str) -> Iterator[subprocess.Popen[str
         process.communicate()
 
 
-def command(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
+def command(
+    settings: Settings, *arguments: str, timeout_s: float = 120
+) -> subprocess.CompletedProcess[str]:
     """A `khabar` command that ends by itself, with these settings."""
     return subprocess.run(
         [sys.executable, "-m", "pipelines", *arguments],
@@ -68,7 +70,7 @@ def command(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[
         env=environment(settings),
         capture_output=True,
         encoding="utf-8",
-        timeout=120,
+        timeout=timeout_s,
     )
 
 

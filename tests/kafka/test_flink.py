@@ -1,0 +1,218 @@
+"""The same graph as a job on a real Flink: nothing lost, nothing twice, whatever is killed."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+import psutil
+import pytest
+
+from pipelines import schemas
+from pipelines.kafka.stopping import Progress
+from pipelines.local import Flink, Services
+from pipelines.producers.produce import produce
+from pipelines.settings import Settings
+from tests.conftest import _job
+from tests.kafka.corpus import articles
+from tests.kafka.harness import REPOSITORY, command, environment, expected, found, read
+
+pytestmark = pytest.mark.slow
+
+
+@dataclass
+class Cluster:
+    services: Services
+    flink: Flink
+
+    def arguments(self) -> list[str]:
+        at = self.flink.addresses
+        return [
+            "run",
+            "--runner=FlinkRunner",
+            f"--job_endpoint={at.job_endpoint}",
+            f"--artifact_endpoint={at.artifact_endpoint}",
+            f"--environment_config={at.workers}",
+        ]
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    with Services() as services, Flink() as flink:
+        yield Cluster(services, flink)
+
+
+@pytest.fixture
+def settings(cluster: Cluster) -> Settings:
+    return _job(cluster.services, 4)
+
+
+@contextmanager
+def submitted(cluster: Cluster, settings: Settings) -> Iterator[subprocess.Popen[str]]:
+    """`khabar run` on Flink, as a process; the job outlives it."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipelines", *cluster.arguments()],
+        cwd=REPOSITORY,
+        env=environment(settings),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def send(count: int, settings: Settings, seed: int = 0) -> None:
+    produce(((f"{n}".encode(), each) for n, each in enumerate(articles(count, seed))), settings)
+
+
+def seen(settings: Settings) -> int:
+    """How many messages are committed: what else counts them reads all of the topics."""
+    with Progress(settings, 0) as progress:
+        return progress.counts()[0]
+
+
+def await_seen(settings: Settings, count: int, timeout_s: float = 480) -> None:
+    deadline = time.monotonic() + timeout_s
+    while (now := seen(settings)) < count:
+        assert time.monotonic() < deadline, f"{now} of {count} came out"
+        time.sleep(1.0)
+
+
+def check(settings: Settings) -> None:
+    """Nothing missing, nothing twice; decided as one run decides in the order of `sequence`."""
+    there = found(settings)
+    wanted = expected(settings, lambda place: there[place][4] if len(there[place]) > 2 else 0)
+    assert there.keys() == wanted.keys()
+    different = [place for place in wanted if wanted[place] != there[place]]
+    assert not different, [(p, wanted[p], there[p]) for p in different[:3]]
+
+
+def test_caught_up(cluster: Cluster, settings: Settings) -> None:
+    """--until-caught-up ends when everything is committed, on four partitions and two workers; a
+    second job finds nothing to do."""
+    send(2_000, settings)
+    for _ in range(2):
+        done = command(settings, *cluster.arguments(), "--until-caught-up", timeout_s=300)
+        assert done.returncode == 0, done.stderr
+        check(settings)
+        assert seen(settings) == 2_000
+
+
+def workers(cluster: Cluster) -> list[psutil.Process]:
+    """The processes that run the stages."""
+    assert cluster.flink._pool
+    pool = psutil.Process(cluster.flink._pool._watchdog.pid)
+    found = []
+    for process in pool.children(recursive=True):
+        with suppress(psutil.Error):  # it ended in this moment
+            if "SdkHarness" in " ".join(process.cmdline()):
+                found.append(process)
+    return found
+
+
+def test_killed_again_and_again(cluster: Cluster, settings: Settings) -> None:
+    """A worker is killed, and the job server with Flink in it, at varied moments of 20,000
+    articles; the job goes on by itself in the one case, and is sent again in the other."""
+    count, rounds = 20_000, 10
+    send(count, settings)
+    chance = random.Random(7)
+    for number in range(rounds):
+        with submitted(cluster, settings) as process:
+            await_seen(settings, min(count, seen(settings) + 300))
+            time.sleep(chance.uniform(0, 3))
+            if number % 2:
+                killed = workers(cluster)
+                assert killed
+                for worker in killed:
+                    worker.kill()
+                await_seen(settings, min(count, seen(settings) + 300))
+            assert process.poll() is None
+        cluster.flink.restart_server()
+        found(settings)  # nothing twice, at any time
+    done = command(settings, *cluster.arguments(), "--until-caught-up", timeout_s=400)
+    assert done.returncode == 0, done.stderr
+    check(settings)
+    starts = [
+        m.record for m in read(settings, schemas.INDEX) if m.record and m.record["kind"] == "start"
+    ]
+    assert [each["generation"] for each in starts] == list(range(1, rounds + 2))
+
+
+def test_an_exception_in_a_stage(cluster: Cluster, settings: Settings) -> None:
+    """A stage that raises (a schema is asked for, and the registry is away) holds the job up until
+    the cause is gone; then it goes on by itself."""
+    send(200, settings)
+    with submitted(cluster, settings) as process:
+        await_seen(settings, 200)
+        cluster.services.kill_registry()
+        framed = b"\0" + (4711).to_bytes(4, "big") + b"what no schema describes"
+        produce([(b"k", framed)], settings)
+        send(200, settings, seed=2)
+        time.sleep(5)
+        cluster.services.restart_registry()
+        await_seen(settings, 401)
+        assert process.poll() is None
+        stop(cluster, settings)
+        assert process.wait(180) == 0
+    check(settings)
+    assert ("dead-letter", "unknown-schema") in found(settings).values()
+
+
+def stop(cluster: Cluster, settings: Settings) -> None:
+    done = command(settings, "stop", "--job-endpoint", cluster.flink.addresses.job_endpoint)
+    assert done.returncode == 0, done.stderr
+    assert "all that was read is committed" in done.stderr
+
+
+def test_stop(cluster: Cluster, settings: Settings) -> None:
+    """`khabar stop` in mid-stream commits what was read and ends the job; the next goes on."""
+    send(3_000, settings)
+    with submitted(cluster, settings) as process:
+        await_seen(settings, 300)
+        stop(cluster, settings)
+        assert process.wait(180) == 0
+    there = seen(settings)
+    time.sleep(3)
+    assert seen(settings) == there
+    done = command(settings, *cluster.arguments(), "--until-caught-up", timeout_s=300)
+    assert done.returncode == 0, done.stderr
+    check(settings)
+
+
+def test_a_second_job_takes_over(cluster: Cluster, settings: Settings) -> None:
+    """A job that is sent while one runs takes over: the older one ends, writes nothing more, and
+    does not come back."""
+    send(3_000, settings)
+    with submitted(cluster, settings) as old:
+        await_seen(settings, 300)
+        with submitted(cluster, settings) as new:
+            assert old.wait(240) == 0
+            await_seen(settings, 3_000)
+            send(500, settings, seed=3)
+            await_seen(settings, 3_500)
+            assert new.poll() is None
+            stop(cluster, settings)
+            assert new.wait(180) == 0
+    check(settings)
+    generations = [m.record["generation"] for m in read(settings, schemas.INDEX) if m.record]
+    assert generations == sorted(generations)
+    assert set(generations) == {1, 2}
+
+
+def test_poison(cluster: Cluster, settings: Settings) -> None:
+    """Bytes that are no article are dead letters; the job runs on without a restart."""
+    produce([(None, b"\xff\x00"), (None, None), (None, b"{" * 200_000)], settings)
+    send(100, settings)
+    done = command(settings, *cluster.arguments(), "--until-caught-up", timeout_s=300)
+    assert done.returncode == 0, done.stderr
+    check(settings)
+    reasons = {each[1] for each in found(settings).values() if each[0] == "dead-letter"}
+    assert reasons >= {"invalid-utf-8", "null-value"}

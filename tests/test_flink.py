@@ -1,0 +1,67 @@
+"""What a job on Flink is sent with, and what is refused before anything is sent."""
+
+from __future__ import annotations
+
+import pytest
+from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions
+
+from pipelines.errors import Outage, UsageError
+from pipelines.flink import check, options_of
+from pipelines.run import run
+from pipelines.settings import Settings
+
+ENDPOINT = "--job_endpoint=127.0.0.1:1"
+
+
+def flags(*given: str) -> set[str]:
+    """All that the job server gets, those included that Beam's Python does not know."""
+    return set(options_of([ENDPOINT, *given], "g")._flags)
+
+
+def test_what_a_job_cannot_do_without():
+    """Checkpoints, a bundle's end before each, restarts, and a name of its own are set unasked."""
+    assert flags() >= {
+        "--checkpointing_interval=2000",
+        "--finish_bundle_before_checkpointing",
+        "--number_of_execution_retries=1000000",
+        "--job_name=khabar-g",
+        "--streaming",
+    }
+    portable = options_of([ENDPOINT], "g").view_as(PortableOptions)
+    assert (portable.environment_type, portable.job_endpoint) == ("EXTERNAL", "127.0.0.1:1")
+
+
+def test_what_is_given_counts():
+    """An option of the user's takes the place of ours."""
+    assert "--parallelism=7" in flags("--parallelism=7")
+    assert "--parallelism=2" not in flags("--parallelism=7")
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "--load_balance_bundles",
+        "--load_balance_bundles=true",
+        "--finish_bundle_before_checkpointing=false",
+        "--checkpointing_interval=0",
+        "--checkpointing_interval=-1",
+    ],
+)
+def test_what_would_lose_or_double_is_refused(option):
+    """The error names the option and says what it would do."""
+    with pytest.raises(UsageError, match="is refused") as raised:
+        options_of([ENDPOINT, option], "g")
+    assert option.split("=")[0] in str(raised.value)
+
+
+def test_nothing_there():
+    """A job server that does not answer is an outage that says how to start one."""
+    with pytest.raises(Outage, match="khabar up --flink"):
+        check(PipelineOptions([ENDPOINT]))
+
+
+def test_at_least_once_is_refused():
+    """There is one way to deliver on Flink."""
+    settings = Settings.of({"delivery": "at-least-once"})
+    with pytest.raises(UsageError, match="exactly-once"):
+        run(settings, beam_arguments=["--runner=FlinkRunner", ENDPOINT])
