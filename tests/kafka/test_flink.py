@@ -100,7 +100,7 @@ def test_caught_up(cluster: Cluster, settings: Settings) -> None:
     second job finds nothing to do."""
     send(2_000, settings)
     for _ in range(2):
-        done = command(settings, *cluster.arguments(), "--until-caught-up", timeout_s=300)
+        done = command(settings, *cluster.arguments(), "--until-caught-up", timeout_s=600)
         assert done.returncode == 0, done.stderr
         check(settings)
         assert seen(settings) == 2_000
@@ -137,7 +137,7 @@ def test_killed_again_and_again(cluster: Cluster, settings: Settings) -> None:
             assert process.poll() is None
         cluster.flink.restart_server()
         found(settings)  # nothing twice, at any time
-    done = command(settings, *cluster.arguments(), "--until-caught-up", timeout_s=400)
+    done = command(settings, *cluster.arguments(), "--until-caught-up", timeout_s=900)
     assert done.returncode == 0, done.stderr
     check(settings)
     starts = [
@@ -182,7 +182,7 @@ def test_stop(cluster: Cluster, settings: Settings) -> None:
     there = seen(settings)
     time.sleep(3)
     assert seen(settings) == there
-    done = command(settings, *cluster.arguments(), "--until-caught-up", timeout_s=300)
+    done = command(settings, *cluster.arguments(), "--until-caught-up", timeout_s=600)
     assert done.returncode == 0, done.stderr
     check(settings)
 
@@ -211,7 +211,7 @@ def test_poison(cluster: Cluster, settings: Settings) -> None:
     """Bytes that are no article are dead letters; the job runs on without a restart."""
     produce([(None, b"\xff\x00"), (None, None), (None, b"{" * 200_000)], settings)
     send(100, settings)
-    done = command(settings, *cluster.arguments(), "--until-caught-up", timeout_s=300)
+    done = command(settings, *cluster.arguments(), "--until-caught-up", timeout_s=600)
     assert done.returncode == 0, done.stderr
     check(settings)
     reasons = {each[1] for each in found(settings).values() if each[0] == "dead-letter"}
