@@ -215,7 +215,7 @@ def _run_shared(
         say("stopped before anything was sent")
         return
     # What an older job still reads would be dropped, and its writer fenced: let it end by itself.
-    stopping.tell(settings, job.generation - 1)
+    stopping.sent(settings, job.generation)
     ends = job.ends if until_caught_up else None
     result = flink.submit(job, _plan(job, ids, zones), ids, options, ends)
     say(f"sent job {flink.job_name(settings.group)}, generation {job.generation}")

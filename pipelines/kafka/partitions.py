@@ -125,6 +125,7 @@ class _Reader:
         self.at = -1
         self._partition = TopicPartition(settings.topic(schemas.RAW), partition)
         self._looked = 0.0
+        self._settings = settings
         self._consumer = clients.consumer(
             settings, group_id=stopping.group_of(settings), fetch_max_wait_ms=_POLL_MS
         )
@@ -141,7 +142,7 @@ class _Reader:
         if now - self._looked < _STOP_S:
             return False
         self._looked = now
-        return stopping.told(self._consumer, self._partition) >= generation
+        return stopping.told(self._consumer, self._settings) >= generation
 
     def ended(self, generation: int, read: int) -> None:
         """Says that this job has read up to this offset, and no farther."""

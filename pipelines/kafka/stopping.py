@@ -1,6 +1,8 @@
 """How a job that several workers read for is told to end, and how its end is known: through offsets
-of a consumer group of its own, which are no places in a topic. An offset is the latest generation
-that is to end; beside it, as metadata, each reader that has stopped says up to where it has read.
+of a consumer group of its own, which are no places in a topic. At the index topic the offset is the
+latest generation that is to end, and its metadata the one that was sent last. At a partition of the
+raw topic each reader that has ended says up to where it has read, and as metadata for which
+generation.
 """
 
 from __future__ import annotations
@@ -28,29 +30,49 @@ def group_of(settings: Settings) -> str:
     return f"{settings.group}.stop"
 
 
-def told(consumer: Any, place: TopicPartition) -> int:
+def told(consumer: Any, settings: Settings) -> int:
     """The latest generation that is to end, -1 before the first job; `consumer` is of the group."""
-    generation = consumer.committed(place, timeout_ms=clients.ANSWER_MS)
+    generation = consumer.committed(_order(settings), timeout_ms=clients.ANSWER_MS)
     return -1 if generation is None else int(generation)
 
 
 def acknowledge(consumer: Any, place: TopicPartition, generation: int, read: int) -> None:
     """Says that this generation's reader of this partition has read up to this offset, and ends."""
-    done = {place: OffsetAndMetadata(generation, str(read), -1)}
+    done = {place: OffsetAndMetadata(read, str(generation), -1)}
     consumer.commit(done, timeout_ms=clients.ANSWER_MS)
+
+
+def sent(settings: Settings, generation: int) -> None:
+    """Says that the job of this generation is the one now: all earlier ones are to end."""
+    with _watching(settings) as (stops, _, _places):
+        _commit(stops, settings, generation - 1, str(generation))
 
 
 def tell(settings: Settings, generation: int) -> None:
     """Tells the readers of this generation and of earlier ones to end. Raises Outage."""
-    with _watching(settings) as (stops, _, places):
-        order = {place: OffsetAndMetadata(generation, "", -1) for place in places}
-        stops.commit(order, timeout_ms=clients.ANSWER_MS)
+    with _watching(settings) as (stops, _, _places):
+        if told(stops, settings) < generation:
+            _commit(stops, settings, generation, _sent(stops, settings))
 
 
 def current(settings: Settings) -> int:
     """The generation of the job that was sent last, 0 when none was. Raises Outage."""
-    with _watching(settings) as (stops, _, places):
-        return max(told(stops, place) for place in places) + 1
+    with _watching(settings) as (stops, _, _places):
+        return int(_sent(stops, settings) or 0)
+
+
+def _order(settings: Settings) -> TopicPartition:
+    return TopicPartition(settings.topic(schemas.INDEX), 0)
+
+
+def _sent(stops: Any, settings: Settings) -> str:
+    order = stops.committed(_order(settings), metadata=True, timeout_ms=clients.ANSWER_MS)
+    return str(order.metadata) if order else ""
+
+
+def _commit(stops: Any, settings: Settings, generation: int, sent: str) -> None:
+    order = {_order(settings): OffsetAndMetadata(generation, sent, -1)}
+    stops.commit(order, timeout_ms=clients.ANSWER_MS)
 
 
 class Progress:
@@ -78,7 +100,7 @@ class Progress:
     def told(self) -> bool:
         """Whether the job is to end."""
         with _guard(self._settings):
-            return any(told(self._stops, place) >= self._generation for place in self._places)
+            return told(self._stops, self._settings) >= self._generation
 
     def drained(self) -> bool:
         """Whether every reader has ended, and all that they had read is committed."""
@@ -94,11 +116,8 @@ class Progress:
             place: self._stops.committed(place, metadata=True, timeout_ms=clients.ANSWER_MS)
             for place in self._places
         }
-        return {
-            place: int(each.metadata)
-            for place, each in found.items()
-            if each and each.offset >= self._generation and each.metadata.isdecimal()
-        }
+        wanted = str(self._generation)
+        return {p: each.offset for p, each in found.items() if each and each.metadata == wanted}
 
     def _committed(self) -> Mapping[TopicPartition, int]:
         return {
