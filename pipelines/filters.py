@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from pipelines.kafka.tail import Tailed
+from pipelines.show import json_fields
 from pipelines.stages.arabic.layers import match_text
 from pipelines.stages.decode import FIELD_NAMES
 
@@ -33,7 +33,7 @@ class Filter:
 
     def takes(self, message: Tailed) -> bool:
         """Whether the message fits; one whose record does not tell does not."""
-        record = message.record if message.record is not None else _json(message.value)
+        record = message.record if message.record is not None else json_fields(message.value)
         return (
             (not self.story or self.story in (record.get("story_id"), record.get("article_id")))
             and (not self.entity or any(map(self._names, _entities(record))))
@@ -55,12 +55,3 @@ def _entities(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def _sources(record: Mapping[str, Any]) -> set[str]:
     given = (record.get(name) for name in (*FIELD_NAMES["source"], "agency"))
     return {folded(name) for name in given if isinstance(name, str) and name}
-
-
-def _json(value: bytes | None) -> dict[str, Any]:
-    """The fields of an article that came in as JSON."""
-    try:
-        fields = json.loads(value or b"")
-    except (ValueError, RecursionError):
-        return {}
-    return fields if isinstance(fields, dict) else {}

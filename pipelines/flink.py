@@ -78,6 +78,8 @@ def options_of(arguments: Sequence[str], group: str) -> PipelineOptions:
     """
     given: dict[str, str] = {}
     for argument in arguments:
+        if not argument.startswith("--"):
+            raise UsageError(f"{argument!r} is no option: write Beam's as --name=value.")
         name, _, value = argument.removeprefix("--").partition("=")
         given[name] = value or "true"
     for name, (refused, why) in _REFUSED.items():
@@ -99,7 +101,9 @@ def options_of(arguments: Sequence[str], group: str) -> PipelineOptions:
 
 
 def check(options: PipelineOptions) -> None:
-    """Raises Outage when nothing listens at the job server's or the workers' address."""
+    """Raises Outage when nothing listens at the job server's or the workers' address, UsageError
+    for an option that neither Beam nor the job server has.
+    """
     portable = options.view_as(PortableOptions)
     for what, address, hint in (
         ("Beam's job server", portable.job_endpoint, "--job_endpoint"),
@@ -116,6 +120,33 @@ def check(options: PipelineOptions) -> None:
                 f"Nothing answers at {address}, where {what} should be ({error}). Start it, or "
                 f"give its address with {hint}. `khabar up --flink` starts all of it here."
             ) from None
+    _refuse_unknown(options, portable.job_endpoint)
+
+
+def _refuse_unknown(options: PipelineOptions, job_endpoint: str) -> None:
+    known = options.get_all_options(display_warnings=False).keys()
+    every = options.get_all_options(retain_unknown_options=True, display_warnings=False).keys()
+    with grpc.insecure_channel(job_endpoint) as channel:
+        server = beam_job_api_pb2_grpc.JobServiceStub(channel)
+        request = beam_job_api_pb2.DescribePipelineOptionsRequest()
+        try:
+            described = server.DescribePipelineOptions(request, timeout=_ANSWER_S).options
+        except grpc.RpcError as error:
+            raise _silent(job_endpoint, error) from None
+    unknown = every - known - {option.name for option in described}
+    if unknown:
+        names = ", ".join(f"--{name}" for name in sorted(unknown))
+        raise UsageError(
+            f"Neither Khabar, Beam nor its job server has an option {names}. docs/scaling.md lists "
+            "those that matter."
+        )
+
+
+def _silent(job_endpoint: str, error: grpc.RpcError) -> Outage:
+    return Outage(
+        f"Beam's job server at {job_endpoint} does not answer ({error.code().name}). Is it what "
+        "listens there?"
+    )
 
 
 def submit(
@@ -197,10 +228,7 @@ def cancel(job_endpoint: str, group: str) -> None:
                     request = beam_job_api_pb2.CancelJobRequest(job_id=job.job_id)
                     server.Cancel(request, timeout=_ANSWER_S)
         except grpc.RpcError as error:
-            raise Outage(
-                f"Beam's job server at {job_endpoint} does not answer ({error.code().name}). Give "
-                "its address with --job-endpoint."
-            ) from None
+            raise _silent(job_endpoint, error) from None
 
 
 def _last_line(error: Exception) -> str:

@@ -281,7 +281,7 @@ _LINES: Mapping[str, Callable[[Mapping[str, Any], int], list[str]]] = {
 
 def _raw(message: Tailed, columns: int) -> list[str]:
     inside = columns - len(_INDENT)
-    fields = message.record if message.record is not None else _json(message.value)
+    fields = message.record if message.record is not None else json_fields(message.value)
     given = {
         field: next((str(fields[n]) for n in FIELD_NAMES[field] if fields.get(n)), "")
         for field in ("title", "body", "source", "url")
@@ -298,7 +298,8 @@ def _raw(message: Tailed, columns: int) -> list[str]:
     ]
 
 
-def _json(value: bytes | None) -> dict[str, Any]:
+def json_fields(value: bytes | None) -> dict[str, Any]:
+    """The fields of an article that came in as JSON; none when it is no object."""
     try:
         fields = json.loads(value or b"")
     except (ValueError, RecursionError):

@@ -54,6 +54,12 @@ def test_what_would_lose_or_double_is_refused(option):
     assert option.split("=")[0] in str(raised.value)
 
 
+def test_a_word_that_is_no_option():
+    """A value apart from its option would be taken for one: it is refused."""
+    with pytest.raises(UsageError, match="--name=value"):
+        options_of([ENDPOINT, "--parallelism", "4"], "g")
+
+
 def test_nothing_there():
     """A job server that does not answer is an outage that says how to start one."""
     with pytest.raises(Outage, match="khabar up --flink"):

@@ -95,6 +95,14 @@ def check(settings: Settings) -> None:
     assert not different, [(p, wanted[p], there[p]) for p in different[:3]]
 
 
+def test_an_unknown_option(cluster: Cluster, settings: Settings) -> None:
+    """An option that neither Beam nor the job server has is named, and nothing is sent."""
+    done = command(settings, *cluster.arguments(), "--paralelism=4")
+    assert done.returncode == 2
+    assert "--paralelism" in done.stderr
+    assert read(settings, schemas.INDEX) == []
+
+
 def test_caught_up(cluster: Cluster, settings: Settings) -> None:
     """--until-caught-up ends when everything is committed, on four partitions and two workers; a
     second job finds nothing to do."""
