@@ -50,13 +50,17 @@ def build_shared(
     """The same for several workers: what needs no other article is done where it was read, and
     `one_writer` brings all of it to one place, where stories are decided.
     """
-    return (
-        _read_alone(raw, plan)
-        | "Entities" >> Entities(plan.ner)
-        | "OneWriter" >> one_writer
-        | "Decide" >> Decide(plan.job)
-        | "Encode" >> Encode(plan.topics)
-    )
+    return decided(prepared(raw, plan) | "OneWriter" >> one_writer, plan)
+
+
+def prepared(raw: beam.PCollection, plan: Plan) -> beam.PCollection:
+    """The half that workers share: batches of raw messages in, of envelopes out, to their names."""
+    return _read_alone(raw, plan) | "Entities" >> Entities(plan.ner)
+
+
+def decided(envelopes: beam.PCollection, plan: Plan) -> beam.PCollection:
+    """The half that one writer does: batches of envelopes in, of messages out."""
+    return envelopes | "Decide" >> Decide(plan.job) | "Encode" >> Encode(plan.topics)
 
 
 def _read_alone(raw: beam.PCollection, plan: Plan) -> beam.PCollection:
