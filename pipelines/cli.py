@@ -427,12 +427,12 @@ def stop(job_endpoint: str, **values: Any) -> None:
     from pipelines.kafka import stopping
 
     settings = _settings(values)
-    generation = stopping.current(settings)
-    if not generation:
+    job = stopping.current(settings)
+    if job is None:
         raise UsageError(f"Group {settings.group} has sent no job to a Flink yet.")
-    stopping.tell(settings, generation)
+    stopping.tell(settings, job.generation)
     try:
-        stopping.await_drained(settings, generation)
+        stopping.await_drained(settings, job)
     finally:
         flink.cancel(job_endpoint, settings.group)
     say("ended: all that was read is committed")

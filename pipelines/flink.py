@@ -181,9 +181,10 @@ def watch(
     stop: threading.Event,
     *,
     until_caught_up: bool,
-) -> None:
+) -> bool:
     """Looks at the job until it ends, and cancels it when it was told to end and has committed
-    everything, or with `until_caught_up` is there; returns before that when `stop` is set.
+    everything, or with `until_caught_up` is there; returns before that when `stop` is set. True
+    when the topic has partitions that the job does not read; the job then goes on.
 
     Raises Outage when the job has failed.
     """
@@ -198,19 +199,22 @@ def watch(
             ) from None
         if state in _ENDED:
             say("the job has ended")
-            return
+            return False
         if state == PipelineState.FAILED:
             raise Outage("The job has failed, see Flink's log. Send it again to go on.")
         if (until_caught_up or progress.told()) and progress.drained():
             result.cancel()
             say(f"the job has ended: committed up to {progress.counts()[0]}")
-            return
+            return False
+        if not until_caught_up and progress.has_grown():
+            return True
         if time.monotonic() - told >= _LINE_S:
             (done, left), now = progress.counts(), time.monotonic()
             say(f"in {done}, lag {left}, {(done - before) / (now - at):.0f}/s")
             told, before, at = now, done, now
         stop.wait(_LOOK_S)
     say("the job goes on without this command: `khabar stop` ends it")
+    return False
 
 
 def cancel(job_endpoint: str, group: str) -> None:

@@ -201,26 +201,44 @@ def _run_shared(
     """Sends the job to Flink and looks at it; a stop leaves it running."""
     if settings.delivery != "exactly-once":
         raise UsageError("On Flink --delivery is exactly-once: leave it out.")
+    if settings.metrics_port:
+        raise UsageError(
+            "--metrics-port is that of a run in one process: leave it out. docs/scaling.md says "
+            "how a job on Flink is watched."
+        )
     options = flink.options_of(arguments, settings.group)
     flink.check(options)
     zones = outlet_zones(settings)
     try:
-        ids = ready(settings, say, stop)
-        job = Job(settings, ids, until_caught_up=until_caught_up, warn=warning(say), stop=stop)
-        try:
-            job.open()
-        finally:
-            job.close()
+        while _send(settings, options, zones, say, stop, until_caught_up):
+            say("the topic has more partitions than the job reads: it is sent again")
     except Stopped:
         say("stopped before anything was sent")
-        return
+
+
+def _send(
+    settings: Settings,
+    options: PipelineOptions,
+    zones: Mapping[str, str],
+    say: Say,
+    stop: threading.Event,
+    until_caught_up: bool,
+) -> bool:
+    """Sends one job and looks at it; whether another is wanted, for the topic has grown."""
+    ids = ready(settings, say, stop)
+    job = Job(settings, ids, until_caught_up=until_caught_up, warn=warning(say), stop=stop)
+    try:
+        job.open()
+    finally:
+        job.close()
     # What an older job still reads would be dropped, and its writer fenced: let it end by itself.
-    stopping.sent(settings, job.generation)
+    sent = stopping.Sent(job.generation, len(job.starts))
+    stopping.sent(settings, sent)
     ends = job.ends if until_caught_up else None
     result = flink.submit(job, _plan(job, ids, zones), ids, options, ends)
     say(f"sent job {flink.job_name(settings.group)}, generation {job.generation}")
-    with stopping.Progress(settings, job.generation) as progress:
-        flink.watch(result, progress, say, stop, until_caught_up=until_caught_up)
+    with stopping.Progress(settings, sent) as progress:
+        return flink.watch(result, progress, say, stop, until_caught_up=until_caught_up)
 
 
 def ready(

@@ -71,3 +71,10 @@ def test_at_least_once_is_refused():
     settings = Settings.of({"delivery": "at-least-once"})
     with pytest.raises(UsageError, match="exactly-once"):
         run(settings, beam_arguments=["--runner=FlinkRunner", ENDPOINT])
+
+
+def test_metrics_are_refused():
+    """There is no port for them on Flink: asked for one, the command says what to do."""
+    settings = Settings.of({"metrics_port": "9464"})
+    with pytest.raises(UsageError, match=r"scaling\.md"):
+        run(settings, beam_arguments=["--runner=FlinkRunner", ENDPOINT])

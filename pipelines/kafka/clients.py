@@ -33,6 +33,8 @@ MAX_MESSAGE_BYTES = 17 * 1024 * 1024
 # than the patience of whoever watches.
 ANSWER_S = 20.0
 ANSWER_MS = int(ANSWER_S * 1000)
+# Milliseconds after which new partitions are seen.
+METADATA_MS = 60_000
 
 _PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 # What Kubernetes sets of itself in every pod beside a service that is named `khabar-kafka`.

@@ -162,12 +162,13 @@ class _Reader:
 
 
 # Workers make a DoFn anew for each bundle; a consumer must not be.
-_readers: dict[tuple[str, str, int], _Reader] = {}
+_readers: dict[tuple[str, str, str, int], _Reader] = {}
 _lock = threading.Lock()
 
 
 def _reader(settings: Settings, partition: int) -> _Reader:
-    key = (settings.bootstrap_servers, settings.topic(schemas.RAW), partition)
+    topic = settings.topic(schemas.RAW)
+    key = (settings.bootstrap_servers, settings.group, topic, partition)
     with _lock:
         if key not in _readers:
             _readers[key] = _Reader(settings, partition)

@@ -1,7 +1,7 @@
 """How a job that several workers read for is told to end, and how its end is known: through offsets
 of a consumer group of its own, which are no places in a topic. At the index topic the offset is the
-latest generation that is to end, and its metadata the one that was sent last. At a partition of the
-raw topic each reader that has ended says up to where it has read, and as metadata for which
+latest generation that is to end, and its metadata what was sent last, by `Sent`. At a partition of
+the raw topic each reader that has ended says up to where it has read, and as metadata for which
 generation.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from kafka import TopicPartition
@@ -23,6 +24,17 @@ from pipelines.settings import Settings
 
 # Seconds that readers and writer may take for their last bundles.
 PATIENCE_S = 60.0
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A job of several workers: its generation, and how many partitions it reads, from 0 on."""
+
+    generation: int
+    partitions: int
+
+    def __str__(self) -> str:
+        return f"{self.generation} {self.partitions}"
 
 
 def group_of(settings: Settings) -> str:
@@ -42,23 +54,24 @@ def acknowledge(consumer: Any, place: TopicPartition, generation: int, read: int
     consumer.commit(done, timeout_ms=clients.ANSWER_MS)
 
 
-def sent(settings: Settings, generation: int) -> None:
-    """Says that the job of this generation is the one now: all earlier ones are to end."""
-    with _watching(settings) as (stops, _, _places):
-        _commit(stops, settings, generation - 1, str(generation))
+def sent(settings: Settings, job: Sent) -> None:
+    """Says that this job is the one now: all earlier ones are to end. Raises Outage."""
+    with _watching(settings) as (stops, _):
+        _commit(stops, settings, job.generation - 1, str(job))
 
 
 def tell(settings: Settings, generation: int) -> None:
     """Tells the readers of this generation and of earlier ones to end. Raises Outage."""
-    with _watching(settings) as (stops, _, _places):
+    with _watching(settings) as (stops, _):
         if told(stops, settings) < generation:
             _commit(stops, settings, generation, _sent(stops, settings))
 
 
-def current(settings: Settings) -> int:
-    """The generation of the job that was sent last, 0 when none was. Raises Outage."""
-    with _watching(settings) as (stops, _, _places):
-        return int(_sent(stops, settings) or 0)
+def current(settings: Settings) -> Sent | None:
+    """The job that was sent last, None when none was. Raises Outage."""
+    with _watching(settings) as (stops, _):
+        found = _sent(stops, settings)
+        return Sent(*map(int, found.split())) if found else None
 
 
 def _order(settings: Settings) -> TopicPartition:
@@ -78,13 +91,17 @@ def _commit(stops: Any, settings: Settings, generation: int, sent: str) -> None:
 class Progress:
     """How far a job of several workers is, asked again and again. Opens in a `with`."""
 
-    def __init__(self, settings: Settings, generation: int) -> None:
+    def __init__(self, settings: Settings, job: Sent) -> None:
         self._settings = settings
-        self._generation = generation
+        self._job = job
+        self._topic = settings.topic(schemas.RAW)
+        self._places = [TopicPartition(self._topic, number) for number in range(job.partitions)]
 
     def __enter__(self) -> Progress:
         self._watching = _watching(self._settings)
-        self._stops, self._written, self._places = self._watching.__enter__()
+        self._stops, self._written = self._watching.__enter__()
+        # Kafka's client renews what it knows of topics that it was told of.
+        self._written.assign(self._places)
         return self
 
     def __exit__(self, *error: Any) -> None:
@@ -97,10 +114,16 @@ class Progress:
             done = self._committed()
             return sum(done.values()), sum(max(0, ends[each] - done[each]) for each in done)
 
+    def has_grown(self) -> bool:
+        """Whether the topic has partitions that the job does not read; seen within a minute."""
+        with _guard(self._settings):
+            there = self._written.partitions_for_topic(self._topic) or ()
+            return len(there) > len(self._places)
+
     def told(self) -> bool:
         """Whether the job is to end."""
         with _guard(self._settings):
-            return told(self._stops, self._settings) >= self._generation
+            return told(self._stops, self._settings) >= self._job.generation
 
     def drained(self) -> bool:
         """Whether every reader has ended, and all that they had read is committed."""
@@ -116,7 +139,7 @@ class Progress:
             place: self._stops.committed(place, metadata=True, timeout_ms=clients.ANSWER_MS)
             for place in self._places
         }
-        wanted = str(self._generation)
+        wanted = str(self._job.generation)
         return {p: each.offset for p, each in found.items() if each and each.metadata == wanted}
 
     def _committed(self) -> Mapping[TopicPartition, int]:
@@ -126,12 +149,12 @@ class Progress:
         }
 
 
-def await_drained(settings: Settings, generation: int) -> None:
-    """Returns when the job of this generation has committed all that it will. Raises Outage when
-    that takes longer than PATIENCE_S.
+def await_drained(settings: Settings, job: Sent) -> None:
+    """Returns when this job has committed all that it will. Raises Outage when that takes longer
+    than PATIENCE_S.
     """
     deadline = time.monotonic() + PATIENCE_S
-    with Progress(settings, generation) as progress:
+    with Progress(settings, job) as progress:
         while not progress.drained():
             if time.monotonic() > deadline:
                 raise Outage(
@@ -143,15 +166,15 @@ def await_drained(settings: Settings, generation: int) -> None:
 
 
 @contextmanager
-def _watching(settings: Settings) -> Iterator[tuple[Any, Any, list[TopicPartition]]]:
-    """Consumers of the stopping group and of the job's own, and the raw topic's partitions."""
-    topic = settings.topic(schemas.RAW)
+def _watching(settings: Settings) -> Iterator[tuple[Any, Any]]:
+    """Consumers of the stopping group and of the job's own."""
     with _guard(settings):
         stops = clients.consumer(settings, group_id=group_of(settings))
-        written = clients.consumer(settings, group_id=settings.group)
+        written = clients.consumer(
+            settings, group_id=settings.group, metadata_max_age_ms=clients.METADATA_MS
+        )
         try:
-            numbers = sorted(stops.partitions_for_topic(topic) or ())
-            yield stops, written, [TopicPartition(topic, number) for number in numbers]
+            yield stops, written
         finally:
             stops.close()
             written.close()

@@ -33,7 +33,7 @@ from kafka.structs import OffsetAndMetadata
 from pipelines import schemas
 from pipelines.errors import Outage, Stopped, Superseded, UsageError
 from pipelines.kafka import clients
-from pipelines.kafka.clients import ANSWER_MS, ANSWER_S
+from pipelines.kafka.clients import ANSWER_MS, ANSWER_S, METADATA_MS
 from pipelines.kafka.index_log import IndexLog
 from pipelines.records import Message, Origin, RawMessage
 from pipelines.settings import Settings
@@ -54,8 +54,6 @@ _FENCED = (ProducerFencedError, InvalidProducerEpochError)
 # Milliseconds after which Kafka aborts a transaction that was left open: far beyond any bundle. A
 # whole index is written in one, so a rebuild takes the most that brokers allow by default.
 _TRANSACTION_MS, _LONGEST_TRANSACTION_MS = 60_000, 900_000
-# Milliseconds after which new partitions are seen.
-_METADATA_MS = 60_000
 # Seconds within which a writer that fenced us has said so in the index.
 _SUCCESSOR_S = 10.0
 # Seconds that a commit may take, for the metrics: each number counts those of up to so many.
@@ -166,7 +164,7 @@ class Job:
                 self.settings,
                 group_id=self.settings.group,
                 fetch_max_wait_ms=_POLL_MS,
-                metadata_max_age_ms=_METADATA_MS,
+                metadata_max_age_ms=METADATA_MS,
             )
             self._assign()
             if self._until_caught_up:

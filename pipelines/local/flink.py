@@ -1,28 +1,53 @@
-"""A Flink in one process, with the job server of Beam in front of it and a pool of its workers: on
-loopback what a cluster has on several machines.
+"""A Flink with the job server of Beam in front of it and a pool of its workers: on loopback what a
+cluster has on several machines.
 """
 
 import os
-import shutil
 import sys
-import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 from pipelines.local.artifacts import fetch_flink
-from pipelines.local.errors import LocalError
-from pipelines.local.processes import HOST, Process, answers, free_port, java_program
+from pipelines.local.group import Group
+from pipelines.local.processes import HOST, answers, free_port, java_program
 
 HEAP_MB = 1024
 # Seconds between two tries of a job that failed; it is tried as often as it takes.
-CONFIGURATION = """\
+_CONFIGURATION = """\
 restart-strategy.type: fixed-delay
 restart-strategy.fixed-delay.attempts: 1000000
 restart-strategy.fixed-delay.delay: 1 s
 """
+# Of a cluster. A task manager takes none of its keys of memory from elsewhere, and one that is gone
+# is missed after five seconds.
+_CLUSTER = f"""\
+jobmanager.rpc.address: {HOST}
+jobmanager.rpc.port: {{rpc}}
+jobmanager.bind-host: {HOST}
+rest.address: {HOST}
+rest.bind-address: {HOST}
+rest.port: {{rest}}
+taskmanager.host: {HOST}
+taskmanager.bind-host: {HOST}
+taskmanager.numberOfTaskSlots: 1
+taskmanager.cpu.cores: 1.0
+taskmanager.memory.framework.heap.size: 128m
+taskmanager.memory.task.heap.size: 256m
+taskmanager.memory.managed.size: 64m
+taskmanager.memory.framework.off-heap.size: 64m
+taskmanager.memory.task.off-heap.size: 64m
+taskmanager.memory.network.min: 64m
+taskmanager.memory.network.max: 64m
+taskmanager.memory.jvm-metaspace.size: 256m
+taskmanager.memory.jvm-overhead.min: 64m
+taskmanager.memory.jvm-overhead.max: 64m
+heartbeat.interval: 1000
+heartbeat.timeout: 5000
+"""
+_DRIVER = "org.apache.beam.runners.flink.FlinkJobServerDriver"
+_JOB_MANAGER = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
+_TASK_MANAGER = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
 # Flink reaches into these packages of Java; without it a job ends while it is sent.
 _OPENED = ("lang", "util", "nio", "net", "text", "time", "util.concurrent")
 
@@ -36,29 +61,18 @@ class FlinkAddresses:
     workers: str
 
 
-class Flink:
-    """A Flink, as a context manager or with start() and stop(); `report` takes lines for people.
-
-    When this process ends without stop(), by kill -9 too, both are killed.
+class Flink(Group):
+    """A Flink inside the job server's process, or with `task_managers` a cluster of so many, of one
+    slot each, which outlives a job server.
     """
 
-    def __init__(self, *, report: Callable[[str], None] | None = None) -> None:
-        self._report = report or (lambda line: None)
-        self._folder: Path | None = None
-        self._server: Process | None = None
-        self._pool: Process | None = None
+    READY = "Flink ready"
 
-    def __enter__(self) -> "Flink":
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
+    def __init__(
+        self, *, task_managers: int = 0, report: Callable[[str], None] | None = None
     ) -> None:
-        self.stop()
+        super().__init__(report)
+        self._task_managers = task_managers
 
     @property
     def addresses(self) -> FlinkAddresses:
@@ -66,69 +80,67 @@ class Flink:
         job, artifacts, pool = (f"{HOST}:{port}" for port in self._ports[:3])
         return FlinkAddresses(job, artifacts, pool)
 
-    def start(self) -> None:
-        """Fetches what is missing, starts both, returns when both answer. Raises LocalError."""
-        self._jars = fetch_flink(self._report)
-        self._folder = Path(tempfile.mkdtemp(prefix="khabar-flink-"))
-        (self._folder / "flink-conf.yaml").write_text(CONFIGURATION, encoding="ascii")
-        self._ports = [free_port() for _ in range(4)]
-        began = time.monotonic()
-        self._report("starting Flink and its workers")
-        try:
-            self._start_server()
-            self._start_pool()
-            self._await()
-        except LocalError:
-            self._end()
-            self._folder = None  # It stays on disk: the error points at a log in it.
-            raise
-        except BaseException:
-            self.stop()
-            raise
-        self._report(f"Flink ready after {time.monotonic() - began:.1f} s")
-
-    def stop(self) -> None:
-        """Stops both. Does nothing when nothing runs."""
-        self._end()
-        if self._folder:
-            shutil.rmtree(self._folder, ignore_errors=True)
-        self._folder = None
-
-    def check(self) -> None:
-        """Raises LocalError when one of them has ended without being asked to."""
-        for process in (self._server, self._pool):
-            if process and not process.running:
-                raise process.failed("has ended")
+    def kill_server(self) -> None:
+        """kill -9 of the job server, which Flink and all jobs are in unless there is a cluster."""
+        self._kill("flink")
 
     def restart_server(self) -> None:
-        """kill -9 of the job server, with Flink and all jobs in it; then a new one, on the same
-        ports, that knows of no job. Raises LocalError.
-        """
-        assert self._server, "not started"
-        self._server.kill()
-        self._start_server()
-        self._await()
+        """A new job server on the same ports, the old one killed before; it knows of no job.
 
-    def restart_pool(self) -> None:
-        """kill -9 of the workers, then a new pool on the same port. Raises LocalError."""
-        assert self._pool, "not started"
-        self._pool.kill()
+        Raises LocalError.
+        """
+        self.kill_server()
+        self._start_server()
+        self._await_server()
+
+    @property
+    def pool_pid(self) -> int:
+        """The ancestor of all processes that run stages."""
+        return self._processes["workers"].pid
+
+    def kill_task_manager(self, number: int) -> None:
+        """kill -9 of the task manager of this number, from 0."""
+        self._kill(f"task-manager-{number}")
+
+    def start_task_manager(self, number: int) -> None:
+        """One in the place of the task manager that was killed; it may be asked for before Flink
+        misses the old one.
+        """
+        self._launch(f"task-manager-{number}", self._java(_TASK_MANAGER, self._configuration()))
+
+    def restart_job_manager(self) -> None:
+        """kill -9 of the job manager, which forgets all jobs; then a new one. Raises LocalError."""
+        self._kill("job-manager")
+        self._start_job_manager()
+
+    def _prepare(self) -> None:
+        self._jars = fetch_flink(self._report)
+        self._ports = [free_port() for _ in range(6)]
+        configuration = _CONFIGURATION
+        if self._task_managers:
+            configuration += _CLUSTER.format(rpc=self._ports[4], rest=self._ports[5])
+        (self._make_folder() / "flink-conf.yaml").write_text(configuration, encoding="ascii")
+
+    def _start(self) -> None:
+        self._report("starting Flink and its workers")
+        if self._task_managers:
+            self._start_job_manager()
+            for number in range(self._task_managers):
+                self.start_task_manager(number)
+        self._start_server()
         self._start_pool()
-        self._await()
+        self._await_server()
+        self._await_pool()
+
+    def _start_job_manager(self) -> None:
+        self._launch("job-manager", self._java(_JOB_MANAGER, self._configuration()))
+        self._await("job-manager", lambda: answers(self._ports[5]))
 
     def _start_server(self) -> None:
         assert self._folder
-        job, artifacts, _, expansion = self._ports
-        command = [
-            str(java_program()),
-            f"-Xmx{HEAP_MB}m",
-            "-XX:+UseSerialGC",
-            *(f"--add-opens=java.base/java.{name}=ALL-UNNAMED" for name in _OPENED),
-            "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
-            "-cp",
-            f"{self._jars}/*",
-            "org.apache.beam.runners.flink.FlinkJobServerDriver",
-            "--flink-master=[local]",
+        job, artifacts, _, expansion, _, rest = self._ports
+        arguments = [
+            f"--flink-master={f'{HOST}:{rest}' if self._task_managers else '[local]'}",
             f"--flink-conf-dir={self._folder}",
             f"--job-host={HOST}",
             f"--job-port={job}",
@@ -136,27 +148,34 @@ class Flink:
             f"--expansion-port={expansion}",
             f"--artifacts-dir={self._folder / 'artifacts'}",
         ]
-        self._server = Process("flink", command, folder=self._folder, remove=self._folder)
+        self._launch("flink", self._java(_DRIVER, arguments))
+
+    def _await_server(self) -> None:
+        self._await("flink", lambda: all(map(answers, self._ports[:2])))
 
     def _start_pool(self) -> None:
-        assert self._folder
         pool = "apache_beam.runners.worker.worker_pool_main"
         command = [sys.executable, "-m", pool, f"--service_port={self._ports[2]}"]
         # The pool starts its workers as `python`.
         beside = str(Path(sys.executable).parent)
         environment = os.environ | {"PATH": f"{beside}{os.pathsep}{os.environ.get('PATH', '')}"}
-        self._pool = Process("workers", command, folder=self._folder, environment=environment)
+        self._launch("workers", command, environment=environment)
 
-    def _await(self) -> None:
-        assert self._server
-        assert self._pool
-        self._server.wait_until(lambda: all(map(answers, self._ports[:2])))
-        self._pool.wait_until(lambda: answers(self._ports[2]))
+    def _await_pool(self) -> None:
+        self._await("workers", lambda: answers(self._ports[2]))
 
-    def _end(self) -> None:
-        running = [process for process in (self._server, self._pool) if process]
-        for process in running:
-            process.terminate()
-        for process in running:
-            process.finish()
-        self._server = self._pool = None
+    def _configuration(self) -> list[str]:
+        return ["--configDir", str(self._folder)]
+
+    def _java(self, program: str, arguments: Sequence[str]) -> list[str]:
+        return [
+            str(java_program()),
+            f"-Xmx{HEAP_MB}m",
+            "-XX:+UseSerialGC",
+            *(f"--add-opens=java.base/java.{name}=ALL-UNNAMED" for name in _OPENED),
+            "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+            "-cp",
+            f"{self._jars}/*",
+            program,
+            *arguments,
+        ]

@@ -85,6 +85,11 @@ class Process:
             )
 
     @property
+    def pid(self) -> int:
+        """That of the watchdog, whose child the command is."""
+        return self._watchdog.pid
+
+    @property
     def running(self) -> bool:
         """Whether the command runs."""
         return self._watchdog.poll() is None

@@ -14,7 +14,8 @@ import psutil
 import pytest
 
 from pipelines import schemas
-from pipelines.kafka.stopping import Progress
+from pipelines.kafka import clients
+from pipelines.kafka.stopping import Progress, Sent
 from pipelines.local import Flink, Services
 from pipelines.producers.produce import produce
 from pipelines.settings import Settings
@@ -42,8 +43,14 @@ class Cluster:
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    with Services() as services, Flink() as flink:
+def services() -> Iterator[Services]:
+    with Services() as services:
+        yield services
+
+
+@pytest.fixture(scope="module")
+def cluster(services: Services) -> Iterator[Cluster]:
+    with Flink() as flink:
         yield Cluster(services, flink)
 
 
@@ -73,15 +80,15 @@ def send(count: int, settings: Settings, seed: int = 0) -> None:
     produce(((f"{n}".encode(), each) for n, each in enumerate(articles(count, seed))), settings)
 
 
-def seen(settings: Settings) -> int:
+def seen(settings: Settings, partitions: int = 4) -> int:
     """How many messages are committed: what else counts them reads all of the topics."""
-    with Progress(settings, 0) as progress:
+    with Progress(settings, Sent(0, partitions)) as progress:
         return progress.counts()[0]
 
 
-def await_seen(settings: Settings, count: int, timeout_s: float = 480) -> None:
+def await_seen(settings: Settings, count: int, timeout_s: float = 480, partitions: int = 4) -> None:
     deadline = time.monotonic() + timeout_s
-    while (now := seen(settings)) < count:
+    while (now := seen(settings, partitions)) < count:
         assert time.monotonic() < deadline, f"{now} of {count} came out"
         time.sleep(1.0)
 
@@ -93,6 +100,19 @@ def check(settings: Settings) -> None:
     assert there.keys() == wanted.keys()
     different = [place for place in wanted if wanted[place] != there[place]]
     assert not different, [(p, wanted[p], there[p]) for p in different[:3]]
+
+
+def generations(settings: Settings) -> list[int]:
+    """Those of the starts, in their order."""
+    records = [m.record for m in read(settings, schemas.INDEX) if m.record]
+    return [each["generation"] for each in records if each["kind"] == "start"]
+
+
+def await_generation(settings: Settings, generation: int, timeout_s: float = 240) -> None:
+    deadline = time.monotonic() + timeout_s
+    while generation not in generations(settings):
+        assert time.monotonic() < deadline, f"generation {generation} did not start"
+        time.sleep(1.0)
 
 
 def test_an_unknown_option(cluster: Cluster, settings: Settings) -> None:
@@ -116,10 +136,8 @@ def test_caught_up(cluster: Cluster, settings: Settings) -> None:
 
 def workers(cluster: Cluster) -> list[psutil.Process]:
     """The processes that run the stages."""
-    assert cluster.flink._pool
-    pool = psutil.Process(cluster.flink._pool._watchdog.pid)
     found = []
-    for process in pool.children(recursive=True):
+    for process in psutil.Process(cluster.flink.pool_pid).children(recursive=True):
         with suppress(psutil.Error):  # it ended in this moment
             if "SdkHarness" in " ".join(process.cmdline()):
                 found.append(process)
@@ -148,10 +166,7 @@ def test_killed_again_and_again(cluster: Cluster, settings: Settings) -> None:
     done = command(settings, *cluster.arguments(), "--until-caught-up", timeout_s=900)
     assert done.returncode == 0, done.stderr
     check(settings)
-    starts = [
-        m.record for m in read(settings, schemas.INDEX) if m.record and m.record["kind"] == "start"
-    ]
-    assert [each["generation"] for each in starts] == list(range(1, rounds + 2))
+    assert generations(settings) == list(range(1, rounds + 2))
 
 
 def test_an_exception_in_a_stage(cluster: Cluster, settings: Settings) -> None:
@@ -172,6 +187,74 @@ def test_an_exception_in_a_stage(cluster: Cluster, settings: Settings) -> None:
         assert process.wait(180) == 0
     check(settings)
     assert ("dead-letter", "unknown-schema") in found(settings).values()
+
+
+def test_a_task_manager_is_killed(services: Services) -> None:
+    """On two task managers of one slot each: one is killed and replaced again and again, the job
+    server is killed while the job lives on, the job manager with the job; then all of it is gone,
+    and another cluster takes the index from its topic."""
+    count, settings = 20_000, _job(services, 4)
+    send(count, settings)
+    chance = random.Random(8)
+    with Flink(task_managers=2) as flink:
+        cluster = Cluster(services, flink)
+        with submitted(cluster, settings) as process:
+            for number in range(4):
+                await_seen(settings, seen(settings) + 1_000)
+                flink.kill_task_manager(number % 2)
+                time.sleep(chance.uniform(0, 8))
+                flink.start_task_manager(number % 2)
+                found(settings)  # nothing twice, at any time
+            await_seen(settings, seen(settings) + 1_000)
+            assert process.poll() is None
+            flink.kill_server()
+            assert process.wait(60) == 75
+        await_seen(settings, seen(settings) + 1_000)
+        flink.restart_server()
+        with submitted(cluster, settings):
+            await_seen(settings, seen(settings) + 1_000)
+            flink.restart_job_manager()
+        with submitted(cluster, settings):
+            await_seen(settings, seen(settings) + 1_000)
+    with Flink(task_managers=2) as flink:
+        cluster = Cluster(services, flink)
+        done = command(settings, *cluster.arguments(), "--until-caught-up", timeout_s=900)
+        assert done.returncode == 0, done.stderr
+    check(settings)
+    assert generations(settings) == [1, 2, 3, 4]
+
+
+def test_a_zombie(cluster: Cluster, settings: Settings) -> None:
+    """A job whose workers stand still while a newer one writes is fenced when they go on: it writes
+    nothing more, though Flink restarts it, and the newer one is not disturbed."""
+    send(2_000, settings)
+    with submitted(cluster, settings) as old:
+        await_seen(settings, 300)
+        stopped = workers(cluster)
+        assert stopped
+        for worker in stopped:
+            worker.suspend()
+        try:
+            with submitted(cluster, settings) as new:
+                await_generation(settings, 2)
+                await_seen(settings, seen(settings) + 500)
+                for worker in stopped:
+                    worker.resume()
+                assert old.wait(240) == 0
+                await_seen(settings, 2_000)
+                send(500, settings, seed=3)
+                await_seen(settings, 2_500)
+                assert new.poll() is None
+                stop(cluster, settings)
+                assert new.wait(180) == 0
+        finally:
+            for worker in stopped:
+                with suppress(psutil.Error):
+                    worker.resume()
+    check(settings)
+    written = [m.record["generation"] for m in read(settings, schemas.INDEX) if m.record]
+    assert written == sorted(written)
+    assert generations(settings) == [1, 2]
 
 
 def stop(cluster: Cluster, settings: Settings) -> None:
@@ -211,9 +294,28 @@ def test_a_second_job_takes_over(cluster: Cluster, settings: Settings) -> None:
             stop(cluster, settings)
             assert new.wait(180) == 0
     check(settings)
-    generations = [m.record["generation"] for m in read(settings, schemas.INDEX) if m.record]
-    assert generations == sorted(generations)
-    assert set(generations) == {1, 2}
+    written = [m.record["generation"] for m in read(settings, schemas.INDEX) if m.record]
+    assert written == sorted(written)
+    assert set(written) == {1, 2}
+
+
+def test_partitions_are_added(cluster: Cluster, settings: Settings) -> None:
+    """Partitions that the topic gets while a job runs: the command sends a job that reads them, and
+    `khabar stop` waits for no reader that there never was."""
+    send(300, settings)
+    with submitted(cluster, settings) as process:
+        await_seen(settings, 300)
+        admin = clients.admin(settings)
+        admin.create_partitions({settings.topic(schemas.RAW): 6})
+        admin.close()
+        await_generation(settings, 2)
+        send(1_000, settings, seed=5)
+        await_seen(settings, 1_300, partitions=6)
+        assert process.poll() is None
+        stop(cluster, settings)
+        assert process.wait(180) == 0
+    check(settings)
+    assert len({place[0] for place in found(settings)}) == 6
 
 
 def test_poison(cluster: Cluster, settings: Settings) -> None:
