@@ -75,6 +75,6 @@ def test_at_least_once_is_refused():
 
 def test_metrics_are_refused():
     """There is no port for them on Flink: asked for one, the command says what to do."""
-    settings = Settings.of({"metrics_port": "9464"})
+    settings = Settings.of({"metrics_port": 9464})
     with pytest.raises(UsageError, match=r"scaling\.md"):
         run(settings, beam_arguments=["--runner=FlinkRunner", ENDPOINT])
