@@ -1,40 +1,68 @@
 """The graph as a job on Flink, on this machine: rates with one worker and with two against a run in
-one process, latency, and the time until a job that was sent again writes.
+one process, the writer alone against a plain loop, latency, and the time until a job that was sent
+again writes.
 
-`python -m benchmarks.flink`; all parts share this machine's cores, Kafka and Flink among them.
+`python -m benchmarks.flink [workers] [writer] [latency]`, all of them without a name; they share
+this machine's cores with Kafka and Flink.
 """
 
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
 
-from benchmarks.kafka import _share, _varied
-from pipelines import schemas
-from pipelines.kafka import topics
+import apache_beam as beam
+from kafka import TopicPartition
+
+from benchmarks.kafka import no_registry, share_of, varied
+from pipelines import flink, schemas
+from pipelines.graph import Plan, decided
+from pipelines.kafka import clients, topics
+from pipelines.kafka.sink import Write
+from pipelines.kafka.stopping import Progress, Sent
 from pipelines.kafka.tail import tail
+from pipelines.kafka.transaction import Job
+from pipelines.kafka.writer import OneWriter
 from pipelines.local import Flink, Services
 from pipelines.producers.produce import produce
-from pipelines.run import register
+from pipelines.records import Envelope, Origin, RawMessage
+from pipelines.run import Lookup, register, schema_ids
 from pipelines.settings import SETTINGS, Settings
+from pipelines.stages.clean import clean
+from pipelines.stages.decide import decide
+from pipelines.stages.decode import decode
+from pipelines.stages.encode import Topics, encode
+from pipelines.stages.entities import entities, entities_version
+from pipelines.stages.fingerprint import fingerprint
+from pipelines.stages.gazetteer import Gazetteer
+from pipelines.stages.normalize import normalize
+from pipelines.stages.recognizer import Recognizer
+from pipelines.transforms import BATCH_SIZE, Batch
 
 COUNT, PARTITIONS = 6_000, 4
 RATE, SECONDS = 100, 60
+# Seconds that one part may take.
+PATIENCE_S = 600.0
 
 
-def on_flink(flink: Flink, workers: int) -> list[str]:
-    at = flink.addresses
+def on_flink(running: Flink, workers: int) -> list[str]:
+    at = running.addresses
     return [
         "--runner=FlinkRunner",
         f"--job_endpoint={at.job_endpoint}",
         f"--artifact_endpoint={at.artifact_endpoint}",
         f"--environment_config={at.workers}",
         f"--parallelism={workers}",
+        f"--sdk_worker_parallelism={workers}",
     ]
 
 
@@ -61,24 +89,142 @@ def job(services: Services, name: str) -> Settings:
     return made
 
 
+def watched(made: Settings) -> float:
+    """Articles a second, from the first commit that is seen to that of the last article."""
+    deadline, first, began = time.monotonic() + PATIENCE_S, 0, 0.0
+    with Progress(made, Sent(0, PARTITIONS)) as progress:
+        while time.monotonic() < deadline:
+            done, now = progress.counts()[0], time.monotonic()
+            if done >= COUNT:
+                return (done - first) / (now - began)
+            if done and not first:
+                first, began = done, now
+            time.sleep(0.05)
+    raise SystemExit(f"{made.group}: not done within {PATIENCE_S:.0f} s")
+
+
 def rate(services: Services, name: str, arguments: list[str]) -> float:
-    """Articles a second, from the first record that is visible to the last."""
     made = job(services, name)
-    produce(((b"%d" % n, value) for n, value in enumerate(_varied(COUNT))), made)
-    outputs = [made.topic(schemas.ARTICLES), made.topic(schemas.DUPLICATES)]
-    seen, first = 0, 0.0
+    produce(((b"%d" % n, value) for n, value in enumerate(varied(COUNT))), made)
     with command(made, "run", *arguments, "--until-caught-up") as process:
-        for _ in tail(made, outputs):
-            seen += 1
-            first = first or time.monotonic()
-            if seen == COUNT:
-                break
-        seconds = time.monotonic() - first
+        found = watched(made)
         process.wait(120)
+    return found
+
+
+def workers(services: Services, running: Flink) -> None:
+    """One process, then one worker and two on Flink."""
+    one = rate(services, "one-process", [])
+    print(f"one process: {one:.0f} articles/s", flush=True)
+    single = rate(services, "one-worker", on_flink(running, 1))
+    print(f"Flink, one worker: {single:.0f} articles/s, {single / one:.2f} of one process")
+    two = rate(services, "two-workers", on_flink(running, 2))
+    print(
+        f"Flink, two workers: {two:.0f} articles/s, {two / single:.2f} times one worker, on "
+        f"{os.cpu_count()} cores for workers, Flink and Kafka together",
+        flush=True,
+    )
+
+
+def writer(services: Services, running: Flink) -> None:
+    """What decides, encodes and commits, alone: as a plain loop, then on Flink behind a shuffle."""
+    with tempfile.TemporaryDirectory() as folder:
+        made = job(services, "plain-writer")
+        files = prepare(made, Path(folder))
+        plain = plain_writer(made, files)
+        print(f"plain loop: {plain:.0f} articles/s", flush=True)
+        made = job(services, "flink-writer")
+        files = prepare(made, Path(folder))
+        there = flink_writer(made, running, files)
+        print(f"Flink: {there:.0f} articles/s, {there / plain:.2f} of the plain loop", flush=True)
+
+
+def prepare(made: Settings, folder: Path) -> list[str]:
+    """Sends articles of 5 KB, reads them, and takes them through all stages that need no other
+    article; a file of batches for each partition.
+    """
+    values = list(varied(COUNT, 5_000))
+    produce(((b"%d" % n, value) for n, value in enumerate(values)), made)
+    known, backend = Gazetteer.load(), Recognizer()
+    files = [folder / f"{made.group}-{number}" for number in range(PARTITIONS)]
+    found: dict[int, list[Envelope]] = {number: [] for number in range(PARTITIONS)}
+    consumer = clients.consumer(made, auto_offset_reset="earliest")
+    consumer.assign([TopicPartition(made.topic(schemas.RAW), n) for n in found])
+    for record in islice(consumer, COUNT):
+        place = Origin(record.topic, record.partition, record.offset, record.timestamp)
+        raw = RawMessage(place, record.key, record.value, ())
+        article = fingerprint(normalize(clean(decode(raw, no_registry))))
+        named = entities(article, known, backend)
+        found[record.partition].append(Envelope(raw).with_article(named))
+    consumer.close()
+    for number, envelopes in found.items():
+        with files[number].open("wb") as stream:
+            for start in range(0, len(envelopes), BATCH_SIZE):
+                pickle.dump(Batch(envelopes[start : start + BATCH_SIZE]), stream)
+    size = sum(map(len, values)) / COUNT
+    print(f"{COUNT} prepared articles of {size / 1000:.1f} KB", flush=True)
+    return [str(file) for file in files]
+
+
+def load(file: str) -> Iterator[Batch]:
+    """The batches of a file."""
+    with Path(file).open("rb") as stream:
+        while stream.peek(1):
+            yield pickle.load(stream)
+
+
+def opened(made: Settings) -> tuple[Job, Topics]:
+    ids = schema_ids(made)
+    begun = Job(made, ids)
+    begun.open()
+    names = Topics(made.topic_prefix, ids, begun.generation, entities_version(made.ner))
+    return begun, names
+
+
+def plain_writer(made: Settings, files: list[str]) -> float:
+    """A commit each half second, as in one process."""
+    begun, names = opened(made)
+    began = committed = time.perf_counter()
+    for batch in (batch for file in files for batch in load(file)):
+        for envelope in begun.take(batch):
+            article = decide(envelope.article, envelope.raw.origin, begun.index)
+            for message in encode(envelope.with_article(article), names):
+                begun.write(message)
+        if time.perf_counter() - committed > made.bundle_max_ms / 1000:
+            begun.commit()
+            committed = time.perf_counter()
+    begun.commit()
+    seconds = time.perf_counter() - began
+    begun.close()
     return COUNT / seconds
 
 
-def latency(services: Services, flink: Flink) -> None:
+class _Load(beam.DoFn):
+    def process(self, file: str) -> Iterator[Batch]:
+        return load(file)
+
+
+def flink_writer(made: Settings, running: Flink, files: list[str]) -> float:
+    begun, names = opened(made)
+    begun.close()
+    plan = Plan(made.group, names, Lookup(made.registry_url))
+    arguments = on_flink(running, 2)[1:]
+    pipeline = beam.Pipeline(options=flink.options_of(arguments, made.group))
+    envelopes = (
+        pipeline
+        | beam.Create(files)
+        | beam.Reshuffle()
+        | beam.ParDo(_Load()).with_output_types(Batch)
+        | OneWriter(made, schema_ids(made), begun.generation)
+    )
+    decided(envelopes, plan) | Write(made.group)
+    result = pipeline.run()
+    rate = watched(made)
+    result.cancel()
+    return rate
+
+
+def latency(services: Services, running: Flink) -> None:
     """From produce to visible, then the time until a job that is sent again writes."""
     made = job(services, "flink-latency")
     sent: dict[str, float] = {}
@@ -88,7 +234,7 @@ def latency(services: Services, flink: Flink) -> None:
 
     def values() -> Iterator[tuple[bytes, bytes]]:
         began = time.monotonic()
-        for number, value in enumerate(_varied(total)):
+        for number, value in enumerate(varied(total)):
             time.sleep(max(0.0, began + number / RATE - time.monotonic()))
             sent[f"https://a.example/{number}"] = time.monotonic()
             yield b"%d" % number, value
@@ -101,7 +247,7 @@ def latency(services: Services, flink: Flink) -> None:
             if len(visible) == total:
                 return
 
-    with command(made, "run", *on_flink(flink, 2)):
+    with command(made, "run", *on_flink(running, 2)):
         # The job runs when the first article has come through.
         produce([(b"first", b'{"url": "https://first.example/1", "title": "x"}')], made)
         next(tail(made, outputs))
@@ -112,13 +258,13 @@ def latency(services: Services, flink: Flink) -> None:
         watcher.join(60)
     ordered = sorted(visible[RATE * 2 :])
     print(
-        f"latency at {RATE}/s: {len(visible)} of {total}: p50 {_share(ordered, 0.5):.0f} ms, "
-        f"p99 {_share(ordered, 0.99):.0f} ms, max {ordered[-1]:.0f} ms"
+        f"latency at {RATE}/s: {len(visible)} of {total}: p50 {share_of(ordered, 0.5):.0f} ms, "
+        f"p99 {share_of(ordered, 0.99):.0f} ms, max {ordered[-1]:.0f} ms"
     )
-    flink.restart_server()
+    running.restart_server()
     produce([(b"again", b'{"url": "https://first.example/2", "title": "y"}')], made)
     began = time.monotonic()
-    with command(made, "run", *on_flink(flink, 2)):
+    with command(made, "run", *on_flink(running, 2)):
         for message in tail(made, outputs):
             if message.record["url"] == "https://first.example/2":
                 break
@@ -126,16 +272,10 @@ def latency(services: Services, flink: Flink) -> None:
 
 
 def main() -> None:
-    print(f"{os.cpu_count()} cores for workers, Flink and Kafka together")
-    with Services() as services, Flink() as flink:
-        for name, arguments in (
-            ("one process", []),
-            ("Flink, one worker", on_flink(flink, 1)),
-            ("Flink, two workers", on_flink(flink, 2)),
-        ):
-            found = rate(services, name.replace(" ", "-").replace(",", ""), arguments)
-            print(f"{name}: {found:.0f} articles/s", flush=True)
-        latency(services, flink)
+    parts = {"workers": workers, "writer": writer, "latency": latency}
+    with Services() as services, Flink() as running:
+        for name in sys.argv[1:] or parts:
+            parts[name](services, running)
 
 
 if __name__ == "__main__":

@@ -207,7 +207,7 @@ def latency(services: Services, rate: int = 100, seconds: int = 60) -> None:
 
     def values() -> Iterator[tuple[None, bytes]]:
         began = time.monotonic()
-        for number, value in enumerate(_varied(total)):
+        for number, value in enumerate(varied(total)):
             time.sleep(max(0.0, began + number / rate - time.monotonic()))
             sent[f"https://a.example/{number}"] = time.monotonic()
             yield None, value
@@ -229,30 +229,33 @@ def latency(services: Services, rate: int = 100, seconds: int = 60) -> None:
         ended.set()
     ordered = sorted(visible[rate * 2 :])  # the first two seconds warm up
     print(
-        f"latency: {len(visible)} of {total} at {rate}/s: p50 {_share(ordered, 0.5):.0f} ms, "
-        f"p99 {_share(ordered, 0.99):.0f} ms, max {ordered[-1]:.0f} ms"
+        f"latency: {len(visible)} of {total} at {rate}/s: p50 {share_of(ordered, 0.5):.0f} ms, "
+        f"p99 {share_of(ordered, 0.99):.0f} ms, max {ordered[-1]:.0f} ms"
     )
 
 
-def _share(ordered: list[float], share: float) -> float:
+def share_of(ordered: list[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
-def _varied(count: int) -> Iterator[bytes]:
-    """Articles of a usual length, made from the samples; many are copies of earlier ones."""
+def varied(count: int, least_bytes: int = 0) -> Iterator[bytes]:
+    """Articles of a usual length, or of so many bytes of text at least, made from the samples; many
+    are copies of earlier ones.
+    """
     bodies = [
         json.loads(s.value).get("body", "")
         for s in samples.read()
         if s.value and s.expect["verdict"] == "new"
     ]
     for number in range(count):
-        body = "\n\n".join(
-            f"{number * 31 + k} {bodies[(number + k) % len(bodies)]}" for k in (0, 7)
-        )
+        parts: list[str] = []
+        while len(parts) < 2 or sum(len(part.encode()) for part in parts) < least_bytes:
+            k = 7 * len(parts)
+            parts.append(f"{number * 31 + k} {bodies[(number + k) % len(bodies)]}")
         article = {
             "url": f"https://a.example/{number}",
             "title": f"خبر {number}",
-            "body": body,
+            "body": "\n\n".join(parts),
         }
         yield json.dumps(article, ensure_ascii=False).encode()
 
@@ -266,7 +269,7 @@ def watched(services: Services, count: int = 20_000) -> None:
     """
     made = settings(services, "watched")
     made = Settings.of(vars(made) | {"metrics_port": free_port(), "bundle_max_ms": 200})
-    produce(((None, value) for value in _varied(count)), made)
+    produce(((None, value) for value in varied(count)), made)
     ids = schema_ids(made)
     job, health = Job(made, ids, until_caught_up=True), Health()
     job.open()
@@ -293,7 +296,7 @@ def watched(services: Services, count: int = 20_000) -> None:
         f"{len(both)} pairs of bundles: {_ratio(both):.3f} "
         f"(95 of 100 drawings lie from {again[50]:.3f} to {again[-51]:.3f})"
     )
-    _cost_itself(made, list(_varied(64)), each)
+    _cost_itself(made, list(varied(64)), each)
 
 
 Bundle = tuple[bool, float, int]  # with?, seconds of CPU, articles
@@ -464,7 +467,7 @@ def memory(services: Services, minutes: int = 10) -> None:
     with running(made) as process:
         next(tail(made, [made.topic(schemas.INDEX)]))
         watched = psutil.Process(process.pid)
-        values = list(_varied(400))
+        values = list(varied(400))
         for name in ("idle", "busy"):
             sizes = []
             for _ in range(minutes):
