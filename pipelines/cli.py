@@ -414,8 +414,9 @@ def run(context: click.Context, /, until_caught_up: bool, **values: Any) -> None
 
 @cli.command(epilog=_EXIT_CODES)
 @click.option("--job-endpoint", required=True, help="HOST:PORT of Beam's job server.")
+@click.option("--flink-master", default="", help="HOST:PORT of Flink's REST, if it has one.")
 @with_settings(*_KAFKA, "group")
-def stop(job_endpoint: str, **values: Any) -> None:
+def stop(job_endpoint: str, flink_master: str, **values: Any) -> None:
     """End the group's job on Flink: its readers stop, what they had read is committed.
 
     The next `khabar run` goes on there. (A run in one process ends by SIGTERM or Ctrl-C.)
@@ -434,7 +435,7 @@ def stop(job_endpoint: str, **values: Any) -> None:
     try:
         stopping.await_drained(settings, job)
     finally:
-        flink.cancel(job_endpoint, settings.group)
+        flink.cancel(job_endpoint, flink_master, settings.group)
     say("ended: all that was read is committed")
 
 

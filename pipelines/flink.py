@@ -12,8 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import grpc
+import requests  # noqa: TID251 - Flink's REST
 from apache_beam import Pipeline
-from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions
+from apache_beam.options.pipeline_options import (
+    FlinkRunnerOptions,
+    PipelineOptions,
+    PortableOptions,
+)
 from apache_beam.portability.api import beam_job_api_pb2, beam_job_api_pb2_grpc
 from apache_beam.runners.runner import PipelineResult, PipelineState
 
@@ -157,8 +162,17 @@ def submit(
     ends: Mapping[int, int] | None,
 ) -> PipelineResult:
     """Sends the job, which goes on where `job`, opened and closed again, stood: its generation is
-    the one that this job writes. Up to `ends`, or without end.
+    the one that this job writes. Up to `ends`, or without end. An older one, whose writer is fenced
+    by now, makes room for it.
+
+    Raises Outage when the job server or Flink does not take it.
     """
+    master = options.view_as(FlinkRunnerOptions).flink_master
+    cancel(
+        options.view_as(PortableOptions).job_endpoint,
+        "" if master.startswith("[") else master,
+        job.settings.group,
+    )
     pipeline = Pipeline(options=options)
     raw = pipeline | "Read" >> ReadPartitions(job.settings, job.starts, job.generation, ends)
     writer = OneWriter(job.settings, schema_ids, job.generation)
@@ -217,10 +231,12 @@ def watch(
     return False
 
 
-def cancel(job_endpoint: str, group: str) -> None:
-    """Cancels the jobs of this group that the job server knows to run.
+def cancel(job_endpoint: str, flink_master: str, group: str) -> None:
+    """Cancels the jobs of this group that the job server knows, and with the HOST:PORT of Flink's
+    REST all that Flink runs: a job server that was killed has left them there, and they keep their
+    slots.
 
-    Raises Outage when it does not answer.
+    Raises Outage when one of the two does not answer.
     """
     with grpc.insecure_channel(job_endpoint) as channel:
         server = beam_job_api_pb2_grpc.JobServiceStub(channel)
@@ -233,6 +249,25 @@ def cancel(job_endpoint: str, group: str) -> None:
                     server.Cancel(request, timeout=_ANSWER_S)
         except grpc.RpcError as error:
             raise _silent(job_endpoint, error) from None
+    if flink_master:
+        _cancel_left(flink_master, group)
+
+
+def _cancel_left(flink_master: str, group: str) -> None:
+    jobs = f"http://{flink_master}/jobs"
+    with requests.Session() as session:
+        session.trust_env = False  # a proxy is for what lies outside, and Flink does not
+        try:
+            overview = session.get(f"{jobs}/overview", timeout=_ANSWER_S)
+            overview.raise_for_status()
+            for job in overview.json()["jobs"]:
+                if job["name"] == job_name(group) and job["end-time"] < 0:
+                    session.patch(f"{jobs}/{job['jid']}?mode=cancel", timeout=_ANSWER_S)
+        except (requests.RequestException, ValueError, KeyError) as error:
+            raise Outage(
+                f"Flink's REST does not answer at {flink_master} ({type(error).__name__}). Give "
+                "the job manager's HOST:PORT with --flink_master, or leave that out."
+            ) from None
 
 
 def _last_line(error: Exception) -> str:

@@ -54,11 +54,14 @@ _OPENED = ("lang", "util", "nio", "net", "text", "time", "util.concurrent")
 
 @dataclass(frozen=True)
 class FlinkAddresses:
-    """Where a job is sent to, where what it needs is stored, and where workers are asked for."""
+    """Where a job is sent to, where what it needs is stored, and where workers are asked for; and
+    of a cluster its own REST.
+    """
 
     job_endpoint: str
     artifact_endpoint: str
     workers: str
+    master: str
 
 
 class Flink(Group):
@@ -77,8 +80,8 @@ class Flink(Group):
     @property
     def addresses(self) -> FlinkAddresses:
         """Known from start() on."""
-        job, artifacts, pool = (f"{HOST}:{port}" for port in self._ports[:3])
-        return FlinkAddresses(job, artifacts, pool)
+        job, artifacts, pool, _, _, rest = (f"{HOST}:{port}" for port in self._ports)
+        return FlinkAddresses(job, artifacts, pool, rest if self._task_managers else "")
 
     def kill_server(self) -> None:
         """kill -9 of the job server, which Flink and all jobs are in unless there is a cluster."""
@@ -138,9 +141,9 @@ class Flink(Group):
 
     def _start_server(self) -> None:
         assert self._folder
-        job, artifacts, _, expansion, _, rest = self._ports
+        job, artifacts, _, expansion, _, _ = self._ports
         arguments = [
-            f"--flink-master={f'{HOST}:{rest}' if self._task_managers else '[local]'}",
+            f"--flink-master={self.addresses.master or '[local]'}",
             f"--flink-conf-dir={self._folder}",
             f"--job-host={HOST}",
             f"--job-port={job}",

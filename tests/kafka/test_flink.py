@@ -39,6 +39,7 @@ class Cluster:
             f"--job_endpoint={at.job_endpoint}",
             f"--artifact_endpoint={at.artifact_endpoint}",
             f"--environment_config={at.workers}",
+            *([f"--flink_master={at.master}"] if at.master else []),
         ]
 
 
@@ -191,8 +192,9 @@ def test_an_exception_in_a_stage(cluster: Cluster, settings: Settings) -> None:
 
 def test_a_task_manager_is_killed(services: Services) -> None:
     """On two task managers of one slot each: one is killed and replaced again and again, the job
-    server is killed while the job lives on, the job manager with the job; then all of it is gone,
-    and another cluster takes the index from its topic."""
+    server is killed while the job lives on, until the one that is sent next takes its slots, the
+    job manager with the job; then all of it is gone, and another cluster takes the index from its
+    topic."""
     count, settings = 20_000, _job(services, 4)
     send(count, settings)
     chance = random.Random(8)
@@ -212,9 +214,11 @@ def test_a_task_manager_is_killed(services: Services) -> None:
         await_seen(settings, seen(settings) + 1_000)
         flink.restart_server()
         with submitted(cluster, settings):
+            await_generation(settings, 2)
             await_seen(settings, seen(settings) + 1_000)
             flink.restart_job_manager()
         with submitted(cluster, settings):
+            await_generation(settings, 3)
             await_seen(settings, seen(settings) + 1_000)
     with Flink(task_managers=2) as flink:
         cluster = Cluster(services, flink)
