@@ -139,13 +139,7 @@ def _send_missing(
             left.unlink(missing_ok=True)
     missing, every = _missing(sources, folder), len(set(sources))
     pipeline = beam.Pipeline(options=options)
-    elements = [(os.fsencode(each.name), os.fsencode(each.path), each.part) for each in missing]
-    raw = (
-        pipeline
-        | "Files" >> beam.Create(elements)
-        | "Read" >> beam.ParDo(_ReadFile(folder, plan)).with_output_types(Batch)
-    )
-    prepared(raw, plan) | "Write" >> beam.ParDo(_WriteParts(folder))
+    prepare_files(pipeline, missing, folder, plan)
     result = flink.send(pipeline, _AGAIN)
     say(f"sent {len(missing)} of {every} files as job {flink.job_name(name)}")
     told, before = time.monotonic(), len(missing)
@@ -169,6 +163,21 @@ def _send_missing(
         f"The workers are done, and {len(missing)} of {every} files are not in {folder}. They must "
         "see --out, and the files, under the same paths as this command."
     )
+
+
+def prepare_files(
+    pipeline: beam.Pipeline, sources: Iterable[Source], folder: Path, plan: Plan
+) -> None:
+    """Adds the half that workers share: each source becomes a part in `folder`, one that cannot be
+    read a file that says why.
+    """
+    elements = [(os.fsencode(each.name), os.fsencode(each.path), each.part) for each in sources]
+    raw = (
+        pipeline
+        | "Files" >> beam.Create(elements)
+        | "Read" >> beam.ParDo(_ReadFile(folder, plan)).with_output_types(Batch)
+    )
+    prepared(raw, plan) | "Write" >> beam.ParDo(_WriteParts(folder))
 
 
 _AGAIN = "Type the same command again to go on: files that are prepared are not read again."

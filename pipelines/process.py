@@ -58,10 +58,8 @@ def process(
     """
     prepare(settings.ner, say)
     plan = plan_of(settings)
-    raw = dated(messages, plan)
-    if published_order:
-        raw = iter(sorted(raw, key=lambda message: message.origin.timestamp))
-    return write_files(batches(_stamped(raw)), build, plan, out, settings, progress=progress)
+    raw = batches(arriving(messages, plan, published_order=published_order))
+    return write_files(raw, build, plan, out, settings, progress=progress)
 
 
 def plan_of(settings: Settings) -> Plan:
@@ -119,6 +117,21 @@ def prepare(ner: str, say: Say) -> None:
         gc.enable()
 
 
+def arriving(
+    messages: Iterable[FileMessage], plan: Plan, *, published_order: bool
+) -> Iterator[RawMessage]:
+    """The messages with the time that a broker would have given them, had it read along: the
+    latest publication time so far. `published_order` sorts by publication time first.
+    """
+    raw = dated(messages, plan)
+    if published_order:
+        raw = iter(sorted(raw, key=lambda message: message.origin.timestamp))
+    latest = 0
+    for message in raw:
+        latest = max(latest, message.origin.timestamp)
+        yield _at(message, latest)
+
+
 def dated(messages: Iterable[FileMessage], plan: Plan, before: int = 0) -> Iterator[RawMessage]:
     """Each message with its publication time, in milliseconds since 1970 UTC, as the timestamp of
     its origin; without one, with that of the message before it. The first ones have `before`.
@@ -137,16 +150,6 @@ def dated(messages: Iterable[FileMessage], plan: Plan, before: int = 0) -> Itera
         if published is not None and published <= latest_credible:
             before = published
         yield _at(raw, before)
-
-
-def _stamped(dated: Iterable[RawMessage]) -> Iterator[RawMessage]:
-    """The messages with the time that a broker would have given them, had it read along: the
-    latest publication time so far.
-    """
-    latest = 0
-    for raw in dated:
-        latest = max(latest, raw.origin.timestamp)
-        yield _at(raw, latest)
 
 
 def _at(raw: RawMessage, timestamp: int) -> RawMessage:
