@@ -34,6 +34,7 @@ PARTS = ".parts"
 _UNREADABLE = ".unreadable"
 # In place of a partition: what marks the end of a file.
 _END = -1
+_AGAIN = "Type the same command again to go on: files that are prepared are not read again."
 # Seconds between two lines of progress.
 _LINE_S = 5.0
 
@@ -138,6 +139,8 @@ def _send_missing(
         if left.suffix in (spool.PARTIAL, _UNREADABLE):
             left.unlink(missing_ok=True)
     missing, every = _missing(sources, folder), len(set(sources))
+    if not missing:  # that job had just done the last one
+        return
     pipeline = beam.Pipeline(options=options)
     prepare_files(pipeline, missing, folder, plan)
     result = flink.send(pipeline, _AGAIN)
@@ -178,9 +181,6 @@ def prepare_files(
         | "Read" >> beam.ParDo(_ReadFile(folder, plan)).with_output_types(Batch)
     )
     prepared(raw, plan) | "Write" >> beam.ParDo(_WriteParts(folder))
-
-
-_AGAIN = "Type the same command again to go on: files that are prepared are not read again."
 
 
 class _ReadFile(beam.DoFn):

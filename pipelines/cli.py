@@ -34,7 +34,7 @@ EXIT_BUG, EXIT_USAGE, EXIT_OUTAGE = 1, 2, 75
 
 _EXIT_CODES = """\b
 Exit codes: 0 done, or another instance took over; 1 a bug; 2 something to
-put right; 75 Kafka or the registry is away (start again)."""
+put right; 75 Kafka, the registry or Flink is away (start again)."""
 
 
 def _option(setting: Setting) -> Callable[[Any], Any]:

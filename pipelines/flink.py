@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import grpc
@@ -210,7 +211,8 @@ def await_end(result: PipelineResult, look: Callable[[], None], again: str) -> N
             f"Beam's job server no longer answers ({error.code().name}). {again}"
         ) from None
     except KeyboardInterrupt:
-        result.cancel()
+        with suppress(grpc.RpcError):
+            result.cancel()
         raise
 
 

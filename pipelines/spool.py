@@ -20,7 +20,8 @@ from pipelines.records import Envelope, changed
 # The time of messages that stand before the first dated one of their file: only the merge knows
 # what stands before the file.
 UNDATED = -(2**63)
-# What is written begins anew when one of these changes, or how a part is laid out: the number.
+# Stands in the names of parts: another number wherever one version of Khabar lays them out, or
+# prepares an article, in another way than before.
 FORMAT = 1
 
 PARTIAL = ".partial"
@@ -68,7 +69,12 @@ class PartWriter:
         self.count += 1
 
     def finish(self, path: Path) -> None:
-        """Gives the part its name, when all of it is on disk."""
+        """Gives the part its name, when all of it is on disk; one that is there already stays, for
+        it may be in use.
+        """
+        if path.exists():
+            self.drop()
+            return
         self._end_run()
         footer = pickle.dumps((self._last, self._runs))
         self._stream.write(footer + _LENGTH.pack(len(footer)))

@@ -102,6 +102,14 @@ def test_a_part_has_no_name_before_it_is_complete(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_part_that_is_there_stays(tmp_path: Path) -> None:
+    """A worker of an older job that ends late changes no part that the merge may be reading."""
+    write(tmp_path, "part", [RawMessage(Origin("f", 0, 0, 1), None, b"first")])
+    write(tmp_path, "part", [RawMessage(Origin("f", 0, 0, 1), None, b"late")])
+    assert [envelope.raw.value for envelope in merged([tmp_path / "part"])] == [b"first"]
+    assert [path.name for path in tmp_path.iterdir()] == ["part"]
+
+
 @pytest.fixture
 def archive(tmp_path: Path) -> list[Path | str]:
     """Articles in three files, whose times cross; a text, and an empty file between them."""
