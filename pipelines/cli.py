@@ -4,6 +4,7 @@ defaults; errors are one paragraph, a traceback comes with --debug only.
 
 from __future__ import annotations
 
+import difflib
 import io
 import logging
 import os
@@ -33,7 +34,7 @@ EXIT_BUG, EXIT_USAGE, EXIT_OUTAGE = 1, 2, 75
 
 _EXIT_CODES = """\b
 Exit codes: 0 done, or another instance took over; 1 a bug; 2 something to
-put right; 75 Kafka or the registry is away (start again)."""
+put right; 75 Kafka, the registry or Flink is away (start again)."""
 
 
 def _option(setting: Setting) -> Callable[[Any], Any]:
@@ -439,7 +440,7 @@ def stop(job_endpoint: str, flink_master: str, **values: Any) -> None:
     say("ended: all that was read is committed")
 
 
-@cli.command(epilog=_EXIT_CODES)
+@cli.command(epilog=_EXIT_CODES, context_settings={"ignore_unknown_options": True})
 @click.argument("inputs", nargs=-1, required=True)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write to.")
 @click.option(
@@ -449,29 +450,76 @@ def stop(job_endpoint: str, flink_master: str, **values: Any) -> None:
     show_default=True,
     help="Order in which stories are decided.",
 )
+@click.option(
+    "--runner",
+    type=click.Choice(["DirectRunner", "FlinkRunner"]),
+    default="DirectRunner",
+    show_default=True,
+    help="This process alone, or an archive on Flink; then other options go to Beam.",
+)
 @with_settings("ner", "outlet_zones", "window_days", "max_stories", "max_message_bytes")
-def process(inputs: tuple[str, ...], out: Path, order: str, **values: Any) -> None:
+@click.pass_context
+def process(
+    context: click.Context,
+    /,
+    inputs: tuple[str, ...],
+    out: Path,
+    order: str,
+    runner: str,
+    **values: Any,
+) -> None:
     """Run the same graph over files, without Kafka, and write Avro files.
 
     Writes articles.avro, duplicates.avro, entities.avro and dead-letters.avro. A .txt file is one
     article whose body is the file.
 
+    On Flink (--runner=FlinkRunner --order=published) the workers must see the files and DIR under
+    the same paths. After an outage the same command goes on with the files that are left.
+
     \b
     khabar process articles.jsonl --out result
     khabar process folder-of-texts --out result --ner=none
+    khabar process archive --out result --order=published --runner=FlinkRunner --job_endpoint=…
     """
     from pipelines.process import process as process_files
     from pipelines.producers import files
 
-    found = files.find(inputs)
-    with _progress("read") as told:
-        counts = process_files(
-            files.read(found),
-            out,
-            _settings(values),
-            published_order=order == "published",
-            progress=lambda c: told(_counts(c)),
+    settings, on_flink = _settings(values), runner == "FlinkRunner"
+    beam_arguments = [each for each in inputs if each.startswith("--")]
+    if beam_arguments and not on_flink:
+        name = beam_arguments[0].partition("=")[0]
+        known = [option for each in context.command.params for option in each.opts]
+        near = difflib.get_close_matches(name, known)
+        raise click.NoSuchOption(name, possibilities=near, ctx=context)
+    if on_flink and order != "published":
+        raise UsageError(
+            "On Flink files are read side by side, and stories decided in publication order: add "
+            "--order=published."
         )
+    paths = [each for each in inputs if not each.startswith("--")]
+    if not paths:
+        raise UsageError("Name the files, or folders of them, that are to be read.")
+    found = files.find(paths)
+    with _progress("read") as told:
+        if on_flink:
+            from pipelines.backfill import backfill
+
+            counts = backfill(
+                found,
+                out,
+                settings,
+                beam_arguments,
+                progress=lambda c: told(_counts(c)),
+                say=say,
+            )
+        else:
+            counts = process_files(
+                files.read(found),
+                out,
+                settings,
+                published_order=order == "published",
+                progress=lambda c: told(_counts(c)),
+            )
     say(f"{_counts(counts)}; written to {out}")
 
 

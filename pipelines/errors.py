@@ -8,7 +8,7 @@ class UsageError(Exception):
 
 
 class Outage(Exception):
-    """Kafka or the registry is away; nothing is lost, and a new start goes on. Exit code 75."""
+    """Kafka, the registry or Flink is away; nothing is lost, a new start goes on. Exit code 75."""
 
 
 class Superseded(Exception):

@@ -1,14 +1,14 @@
-"""`khabar run` where one machine is not enough: the graph as a job on Flink, by Beam's portable
-runner. Workers share what needs no other article; one writer decides and commits.
+"""Where one machine is not enough: the graph as a job on Flink, by Beam's portable runner. For
+`khabar run` workers share what needs no other article, and one writer decides and commits.
 """
 
 from __future__ import annotations
 
-import logging
 import socket
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import grpc
@@ -29,28 +29,36 @@ from pipelines.kafka.sink import Write
 from pipelines.kafka.stopping import Progress
 from pipelines.kafka.transaction import Job
 from pipelines.kafka.writer import OneWriter
+from pipelines.runner import quiet_beam
 
 RUNNERS = ("FlinkRunner", "PortableRunner")
 # Milliseconds between two checkpoints: a job that fails begins again at the last one.
 CHECKPOINT_MS = 2_000
 # Milliseconds after which a bundle, which is a transaction, ends.
 _BUNDLE_MS = 100
-# What a job is run with unless told otherwise. Without a bundle's end before each checkpoint a job
-# reads nothing; without restarts it ends at the first broker that is slow.
-_DEFAULTS: Mapping[str, str] = {
+# What a job is run with unless told otherwise.
+_OF_EVERY: Mapping[str, str] = {
     "environment_type": "EXTERNAL",
     "environment_config": "127.0.0.1:50000",
-    "checkpointing_interval": str(CHECKPOINT_MS),
-    "finish_bundle_before_checkpointing": "true",
-    "max_bundle_time_mills": str(_BUNDLE_MS),
-    "number_of_execution_retries": "1000000",
     "execution_retry_delay": "1000",
     "parallelism": "2",
     # Processes of each pool: Python has the stages of one process take turns.
     "sdk_worker_parallelism": "2",
 }
+# Without a bundle's end before each checkpoint a job reads nothing; without restarts it ends at the
+# first broker that is slow.
+_OF_STREAMS: Mapping[str, str] = {
+    "streaming": "true",
+    "checkpointing_interval": str(CHECKPOINT_MS),
+    "finish_bundle_before_checkpointing": "true",
+    "max_bundle_time_mills": str(_BUNDLE_MS),
+    "number_of_execution_retries": "1000000",
+}
+# A worker that is killed is replaced; what fails each time is a bug, and is told.
+_OF_BOUNDED: Mapping[str, str] = {"number_of_execution_retries": "3"}
 # What would lose articles or decide them twice, and why.
-_REFUSED: Mapping[str, tuple[Callable[[str], bool], str]] = {
+_Refused = Mapping[str, tuple[Callable[[str], bool], str]]
+_REFUSED: _Refused = {
     "load_balance_bundles": (
         lambda value: value.lower() != "false",
         "the index would have two lives, and one story would be new twice",
@@ -64,6 +72,9 @@ _REFUSED: Mapping[str, tuple[Callable[[str], bool], str]] = {
         "without checkpoints a job that fails begins again where it was sent",
     ),
 }
+_REFUSED_BOUNDED: _Refused = {
+    "streaming": (lambda value: value.lower() != "false", "a job over files has an end"),
+}
 # Seconds between two looks at a job, and between two lines of progress.
 _LOOK_S, _LINE_S = 0.5, 5.0
 # Seconds that the job server may take for an answer.
@@ -76,8 +87,9 @@ def job_name(group: str) -> str:
     return f"khabar-{group}"
 
 
-def options_of(arguments: Sequence[str], group: str) -> PipelineOptions:
-    """Beam's options for a job of this group: what is given, and what it cannot do without.
+def options_of(arguments: Sequence[str], group: str, *, bounded: bool = False) -> PipelineOptions:
+    """Beam's options for a job of this group: what is given, and what it cannot do without. A
+    `bounded` one has an end and no checkpoints.
 
     Raises UsageError for what is refused or missing.
     """
@@ -87,7 +99,7 @@ def options_of(arguments: Sequence[str], group: str) -> PipelineOptions:
             raise UsageError(f"{argument!r} is no option: write Beam's as --name=value.")
         name, _, value = argument.removeprefix("--").partition("=")
         given[name] = value or "true"
-    for name, (refused, why) in _REFUSED.items():
+    for name, (refused, why) in (_REFUSED_BOUNDED if bounded else _REFUSED).items():
         if name in given and refused(given[name]):
             raise UsageError(f"--{name}={given[name]} is refused: {why}. Leave it out.")
     if "job_endpoint" not in given:
@@ -95,14 +107,15 @@ def options_of(arguments: Sequence[str], group: str) -> PipelineOptions:
             "A job on Flink needs --job_endpoint=HOST:PORT, that of Beam's job server. "
             "`khabar up --flink` starts one on this machine and prints what to type."
         )
-    wanted = {**_DEFAULTS, **given, "runner": "PortableRunner", "job_name": job_name(group)}
+    defaults = {**_OF_EVERY, **(_OF_BOUNDED if bounded else _OF_STREAMS)}
+    wanted = {**defaults, **given, "runner": "PortableRunner", "job_name": job_name(group)}
     # A flag of Beam's takes no value; those that only the job server knows do.
     flags = [
         f"--{name}" if value == "true" else f"--{name}={value}"
         for name, value in wanted.items()
         if value != "false"
     ]
-    return PipelineOptions([*flags, "--streaming"])
+    return PipelineOptions(flags)
 
 
 def check(options: PipelineOptions) -> None:
@@ -167,25 +180,49 @@ def submit(
 
     Raises Outage when the job server or Flink does not take it.
     """
-    master = options.view_as(FlinkRunnerOptions).flink_master
-    cancel(
-        options.view_as(PortableOptions).job_endpoint,
-        "" if master.startswith("[") else master,
-        job.settings.group,
-    )
+    cancel_older(options, job.settings.group)
     pipeline = Pipeline(options=options)
     raw = pipeline | "Read" >> ReadPartitions(job.settings, job.starts, job.generation, ends)
     writer = OneWriter(job.settings, schema_ids, job.generation)
     messages = build_shared(raw, plan, writer)
     messages | "Write" >> Write(job.settings.group)
-    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
+    return send(pipeline, "The next try goes on at the last commit.")
+
+
+def send(pipeline: Pipeline, again: str) -> PipelineResult:
+    """Sends what the pipeline's options say whereto. Raises Outage when the job server does not
+    take it; `again` is the sentence that says what a next try finds.
+    """
+    quiet_beam()
     try:
         return pipeline.run()
     except Exception as error:
         raise Outage(
-            f"The job server did not take the job ({_last_line(error)}). Its own log says more; "
-            "the next try goes on at the last commit."
+            f"The job server did not take the job ({_last_line(error)}). Its own log says more. "
+            f"{again}"
         ) from error
+
+
+def await_end(result: PipelineResult, look: Callable[[], None], again: str) -> None:
+    """Returns when a bounded job is done, and calls `look` now and then until it is. Whoever breaks
+    this off (Ctrl-C) ends the job.
+
+    Raises Outage when it has failed, was cancelled or is lost; `again` as for `send`.
+    """
+    try:
+        while (state := result.state) != PipelineState.DONE:
+            if state in (*_ENDED, PipelineState.FAILED):
+                raise Outage(f"The job has ended as {state}, see Flink's log. {again}")
+            look()
+            time.sleep(_LOOK_S)
+    except grpc.RpcError as error:
+        raise Outage(
+            f"Beam's job server no longer answers ({error.code().name}). {again}"
+        ) from None
+    except KeyboardInterrupt:
+        with suppress(grpc.RpcError):
+            result.cancel()
+        raise
 
 
 def watch(
@@ -229,6 +266,13 @@ def watch(
         stop.wait(_LOOK_S)
     say("the job goes on without this command: `khabar stop` ends it")
     return False
+
+
+def cancel_older(options: PipelineOptions, group: str) -> None:
+    """`cancel` at the addresses that the options name."""
+    master = options.view_as(FlinkRunnerOptions).flink_master
+    endpoint = options.view_as(PortableOptions).job_endpoint
+    cancel(endpoint, "" if master.startswith("[") else master, group)
 
 
 def cancel(job_endpoint: str, flink_master: str, group: str) -> None:

@@ -7,7 +7,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,7 +18,7 @@ from pipelines.errors import UsageError
 from pipelines.graph import Plan, build
 from pipelines.outlets import outlet_zones
 from pipelines.producers.files import FileMessage
-from pipelines.records import Message, Origin, RawMessage, StageError
+from pipelines.records import Message, Origin, RawMessage, StageError, changed
 from pipelines.rehearsal import Say, rehearse
 from pipelines.runner import in_process_pipeline
 from pipelines.settings import Settings
@@ -29,7 +28,7 @@ from pipelines.stages.decode import decode
 from pipelines.stages.entities import entities_version
 from pipelines.stages.gazetteer import DATA
 from pipelines.stages.recognizer import ModelError
-from pipelines.stages.times import OutletZones, in_zone, zone_of
+from pipelines.stages.times import in_zone, zone_of
 from pipelines.transforms import Batch, batches, forget_index, use_index
 
 _JOB = "process"
@@ -57,25 +56,42 @@ def process(
     Raises UsageError when `out` cannot be written, or the outlets' zones or the recognizer's model
     not read.
     """
-    prepare(settings, say)
+    prepare(settings.ner, say)
+    plan = plan_of(settings)
+    raw = batches(arriving(messages, plan, published_order=published_order))
+    return write_files(raw, build, plan, out, settings, progress=progress)
+
+
+def plan_of(settings: Settings) -> Plan:
+    """What the graph must know to run over files. Raises UsageError for the outlets' zones."""
     zones = outlet_zones(settings)
-    dated = _dated(messages, settings, zones)
-    if published_order:
-        dated = iter(sorted(dated, key=lambda pair: pair[0]))
-    raw = _stamped(dated)
     ids = {kind: number for number, kind in enumerate((*WRITTEN, schemas.INDEX))}
     topics = encode.Topics(_PREFIX, ids, entities_version=entities_version(settings.ner))
-    plan = Plan(_JOB, topics, _no_registry, settings.max_message_bytes, settings.ner, zones)
+    return Plan(_JOB, topics, _no_registry, settings.max_message_bytes, settings.ner, zones)
+
+
+def write_files(
+    batches: Iterator[Batch],
+    graph: Callable[[beam.PCollection, Plan], beam.PCollection],
+    plan: Plan,
+    out: Path,
+    settings: Settings,
+    *,
+    progress: Callable[[Counter[str]], None] = lambda counts: None,
+) -> Counter[str]:
+    """Runs `graph`, in this process, over what it takes, and writes the messages that it gives;
+    returns and raises what `process` does.
+    """
     with ExitStack() as stack:
         sink = stack.enter_context(_AvroFiles(out, progress))
-        _edges[_JOB] = (raw, sink)
+        _edges[_JOB] = (batches, sink)
         stack.callback(_edges.clear)
         use_index(_JOB, Index(settings.window_ms, settings.max_stories))
         stack.callback(forget_index, _JOB)
         try:
             with in_process_pipeline() as pipeline:
                 begin = pipeline | "Begin" >> beam.Impulse()
-                written = build(begin | "Read" >> beam.ParDo(_Read(_JOB)), plan)
+                written = graph(begin | "Read" >> beam.ParDo(_Read(_JOB)), plan)
                 written | "Write" >> beam.ParDo(_Write(_JOB))
         except UsageError as error:
             # Beam adds its own words to what a file's reader says.
@@ -83,13 +99,13 @@ def process(
         return sink.counts
 
 
-def prepare(settings: Settings, say: Say) -> None:
+def prepare(ner: str, say: Say) -> None:
     """Makes the stages ready for the first article. Raises UsageError when the tables of names or
-    the recognizer that the settings name cannot be used.
+    the recognizer that `ner` names cannot be used.
     """
     gc.disable()  # nearly all that is made here stays: to look through it takes half of the time
     try:
-        rehearse(settings.ner, say)
+        rehearse(ner, say)
     except ModelError as error:
         raise UsageError(str(error)) from None
     except (ValueError, KeyError, OSError) as error:
@@ -101,36 +117,43 @@ def prepare(settings: Settings, say: Say) -> None:
         gc.enable()
 
 
-def _dated(
-    messages: Iterable[FileMessage], settings: Settings, zones: OutletZones
-) -> Iterator[tuple[int, RawMessage]]:
-    """Each message with its publication time; without one, with that of the message before it.
+def arriving(
+    messages: Iterable[FileMessage], plan: Plan, *, published_order: bool
+) -> Iterator[RawMessage]:
+    """The messages with the time that a broker would have given them, had it read along: the
+    latest publication time so far. `published_order` sorts by publication time first.
+    """
+    raw = dated(messages, plan)
+    if published_order:
+        raw = iter(sorted(raw, key=lambda message: message.origin.timestamp))
+    latest = 0
+    for message in raw:
+        latest = max(latest, message.origin.timestamp)
+        yield _at(message, latest)
+
+
+def dated(messages: Iterable[FileMessage], plan: Plan, before: int = 0) -> Iterator[RawMessage]:
+    """Each message with its publication time, in milliseconds since 1970 UTC, as the timestamp of
+    its origin; without one, with that of the message before it. The first ones have `before`.
 
     So that no wrong clock moves the window, a time in the future counts as none.
     """
     latest_credible = (time.time_ns() // 1_000_000) + _CLOCK_TOLERANCE_MS
-    before = 0
     for message in messages:
         raw = RawMessage(Origin(message.file, 0, message.number, 0), message.key, message.value)
         try:
-            article = decode(raw, _no_registry, max_bytes=settings.max_message_bytes)
+            article = decode(raw, plan.schema_by_id, max_bytes=plan.max_bytes)
         except StageError:
             published = None  # the graph says what is wrong with it
         else:
-            published = in_zone(article.published, zone_of(zones, article.source)).utc
+            published = in_zone(article.published, zone_of(plan.outlet_zones, article.source)).utc
         if published is not None and published <= latest_credible:
             before = published
-        yield before, raw
+        yield _at(raw, before)
 
 
-def _stamped(dated: Iterable[tuple[int, RawMessage]]) -> Iterator[RawMessage]:
-    """The messages with the time that a broker would have given them, had it read along: the
-    latest publication time so far.
-    """
-    latest = 0
-    for published, raw in dated:
-        latest = max(latest, published)
-        yield replace(raw, origin=replace(raw.origin, timestamp=latest))
+def _at(raw: RawMessage, timestamp: int) -> RawMessage:
+    return changed(raw, origin=changed(raw.origin, timestamp=timestamp))
 
 
 def _no_registry(schema_id: int) -> None:
@@ -138,7 +161,7 @@ def _no_registry(schema_id: int) -> None:
 
 
 # A pipeline is pickled before it runs; a generator and open files are not, so they wait here.
-_edges: dict[str, tuple[Iterator[RawMessage], _AvroFiles]] = {}
+_edges: dict[str, tuple[Iterator[Batch], _AvroFiles]] = {}
 
 
 class _Read(beam.DoFn):
@@ -146,8 +169,8 @@ class _Read(beam.DoFn):
         self._job = job
 
     def process(self, begin: bytes) -> Iterator[Batch]:
-        messages, sink = _edges[self._job]
-        for batch in batches(messages):
+        batches, sink = _edges[self._job]
+        for batch in batches:
             sink.counts["read"] += len(batch)
             yield batch
 
@@ -179,9 +202,7 @@ class _AvroFiles:
                 self._streams[kind] = self._partial(kind).open("wb")
         except OSError as error:
             self._drop()
-            raise UsageError(
-                f"{self._out} cannot be written: {error.strerror}. Give another folder with --out."
-            ) from None
+            raise unwritable(self._out, error) from None
         for kind, stream in self._streams.items():
             self._writers[kind] = Writer(stream, schemas.parsed(kind), codec="deflate")
         return self
@@ -214,6 +235,11 @@ class _AvroFiles:
 
     def _partial(self, kind: str) -> Path:
         return self._out / f"{kind}.avro.partial"
+
+
+def unwritable(out: Path, error: OSError) -> UsageError:
+    """What is said of a folder that cannot be written."""
+    return UsageError(f"{out} cannot be written: {error.strerror}. Give another folder with --out.")
 
 
 def dead_letter_record(message: Message) -> dict[str, Any]:

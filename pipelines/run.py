@@ -73,7 +73,7 @@ def run(
     health = Health()
     with _served(settings, health, say):
         health.starting("loading tables and models")
-        prepare(settings, say)
+        prepare(settings.ner, say)
         stop = stop or threading.Event()
         try:
             ids = ready(settings, say, stop, health)

@@ -23,6 +23,8 @@ from pipelines.settings import Settings
 # Nothing listens on port 1.
 NOWHERE = {"bootstrap_servers": "127.0.0.1:1", "registry_url": "http://user:geheim@127.0.0.1:1/x"}
 
+ON_FLINK = ("--out", "x", "--order=published", "--runner=FlinkRunner")
+
 Khabar = Callable[..., tuple[int, str, str]]
 
 
@@ -107,6 +109,13 @@ def test_commands() -> None:
         (("demo", "no-such-file.jsonl"), "no-such-file.jsonl does not exist"),
         (("process", "x.jsonl"), "--out"),
         (("demo", "--rate", "0"), "--rate"),
+        (("process", "samples", "--out", "x", "--no-such-option=1"), "--no-such-option"),
+        (("process", "samples", "--out", "x", "--ordr=published"), "--order"),
+        (("process", "samples", "--out", "x", "--runner=SparkRunner"), "SparkRunner"),
+        (("process", "samples", "--out", "x", "--runner=FlinkRunner"), "--order=published"),
+        (("process", *ON_FLINK, "samples"), "--job_endpoint"),
+        (("process", *ON_FLINK, "--job_endpoint=127.0.0.1:1"), "Name the files"),
+        (("process", *ON_FLINK, "-", "--job_endpoint=127.0.0.1:1"), "into a file"),
         (("run", "--no-such-option=1"), "--no-such-option"),
         (("run", "--runner=SparkRunner"), "SparkRunner"),
         (("run", "--runner=FlinkRunner"), "--job_endpoint"),

@@ -54,6 +54,24 @@ def test_what_would_lose_or_double_is_refused(option):
     assert option.split("=")[0] in str(raised.value)
 
 
+def test_a_bounded_job():
+    """A job over files gets what every job needs, a few retries, and nothing of streams."""
+    bounded = set(options_of([ENDPOINT], "g", bounded=True)._flags)
+    assert bounded == {
+        ENDPOINT,
+        "--environment_type=EXTERNAL",
+        "--environment_config=127.0.0.1:50000",
+        "--execution_retry_delay=1000",
+        "--number_of_execution_retries=3",
+        "--parallelism=2",
+        "--sdk_worker_parallelism=2",
+        "--runner=PortableRunner",
+        "--job_name=khabar-g",
+    }
+    with pytest.raises(UsageError, match="--streaming=true is refused"):
+        options_of([ENDPOINT, "--streaming"], "g", bounded=True)
+
+
 def test_a_word_that_is_no_option():
     """A value apart from its option would be taken for one: it is refused."""
     with pytest.raises(UsageError, match="--name=value"):

@@ -35,6 +35,7 @@ OURS = {
 # The only places that may import these.
 THEIRS = {
     "apache_beam": {
+        "backfill",
         "flink",
         "graph",
         "transforms",

@@ -65,18 +65,30 @@ def read(files: Iterable[Path | str]) -> Iterator[FileMessage]:
     Raises UsageError for a file that cannot be read or is cut short.
     """
     for file in files:
-        try:
-            if isinstance(file, str):
-                yield from _lines(STANDARD_INPUT, sys.stdin.buffer)
-            elif file.suffix == ".txt":
-                value = _text_message(file)
-                yield FileMessage(str(file), 0, message_key(value), value)
-            else:
-                opener = _OPENERS.get(file.suffix, open)
-                with opener(file, "rb") as stream:
-                    yield from _lines(str(file), stream)
-        except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
-            raise UsageError(f"{file} cannot be read to its end: {error}.") from None
+        yield from read_file(file, str(file))
+
+
+def read_file(file: Path | str, name: str) -> Iterator[FileMessage]:
+    """The messages of one file, and what is raised for it, under this name. Raises as `read`."""
+    try:
+        if isinstance(file, str):
+            yield from _lines(STANDARD_INPUT, sys.stdin.buffer)
+        elif file.suffix == ".txt":
+            value = _text_message(file)
+            yield FileMessage(name, 0, message_key(value), value)
+        else:
+            opener = _OPENERS.get(file.suffix, open)
+            with opener(file, "rb") as stream:
+                yield from _lines(name, stream)
+    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+        raise unreadable(name, error) from None
+
+
+def unreadable(name: str, error: Exception) -> UsageError:
+    """What is said of a file that a reader gave up with this error."""
+    # The system's words with the path in them would name the file twice.
+    why = error.strerror if isinstance(error, OSError) and error.strerror else error
+    return UsageError(f"{name} cannot be read to its end: {why}.")
 
 
 def message_key(value: bytes) -> bytes | None:
