@@ -71,6 +71,7 @@ _REFUSED: _Refused = {
         lambda value: not value.isdecimal() or not int(value),
         "without checkpoints a job that fails begins again where it was sent",
     ),
+    "streaming": (lambda value: value.lower() == "false", "a job over topics has no end"),
 }
 _REFUSED_BOUNDED: _Refused = {
     "streaming": (lambda value: value.lower() != "false", "a job over files has an end"),

@@ -45,6 +45,7 @@ def test_what_is_given_counts():
         "--finish_bundle_before_checkpointing=false",
         "--checkpointing_interval=0",
         "--checkpointing_interval=-1",
+        "--streaming=false",
     ],
 )
 def test_what_would_lose_or_double_is_refused(option):
