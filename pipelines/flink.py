@@ -43,6 +43,8 @@ _DEFAULTS: Mapping[str, str] = {
     "parallelism": "2",
     # Processes of each pool: Python has the stages of one process take turns.
     "sdk_worker_parallelism": "2",
+    # Else it lists what is installed here, by pip, which an image may be without.
+    "experiments": "disable_logging_submission_environment",
 }
 # What would lose articles or decide them twice, and why.
 _REFUSED: Mapping[str, tuple[Callable[[str], bool], str]] = {
@@ -101,14 +103,17 @@ def options_of(arguments: Sequence[str], group: str) -> PipelineOptions:
 
 
 def check(options: PipelineOptions) -> None:
-    """Raises Outage when nothing listens at the job server's or the workers' address, UsageError
-    for an option that neither Beam nor the job server has.
+    """Raises Outage when nothing listens at the job server's or the workers' address, as far as
+    that can be seen from here, UsageError for an option that neither Beam nor the job server has.
     """
     portable = options.view_as(PortableOptions)
+    workers = portable.environment_config
+    if _is_loopback(workers) and not _is_loopback(portable.job_endpoint):
+        workers = None  # those beside each task manager, which is on another machine
     for what, address, hint in (
         ("Beam's job server", portable.job_endpoint, "--job_endpoint"),
         ("its store of artifacts", portable.artifact_endpoint, "--artifact_endpoint"),
-        ("the pool of workers", portable.environment_config, "--environment_config"),
+        ("the pool of workers", workers, "--environment_config"),
     ):
         if not address:  # the job server itself says where its artifacts go
             continue
@@ -121,6 +126,11 @@ def check(options: PipelineOptions) -> None:
                 f"give its address with {hint}. `khabar up --flink` starts all of it here."
             ) from None
     _refuse_unknown(options, portable.job_endpoint)
+
+
+def _is_loopback(address: str | None) -> bool:
+    host = (address or "").rpartition(":")[0]
+    return host in ("localhost", "[::1]") or host.startswith("127.")
 
 
 def _refuse_unknown(options: PipelineOptions, job_endpoint: str) -> None:

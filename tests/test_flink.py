@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions
 
@@ -64,6 +66,29 @@ def test_nothing_there():
     """A job server that does not answer is an outage that says how to start one."""
     with pytest.raises(Outage, match="khabar up --flink"):
         check(PipelineOptions([ENDPOINT]))
+
+
+def listening(host: str) -> socket.socket:
+    """Takes connections and answers nothing."""
+    return socket.create_server((host, 0))
+
+
+def test_workers_beside_a_job_server_that_is_here():
+    """A pool that should be on this machine, as the job server is, is asked for."""
+    with listening("127.0.0.1") as server:
+        endpoint = f"--job_endpoint=127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(Outage, match="pool of workers"):
+            check(options_of([endpoint, "--environment_config=localhost:1"], "g"))
+
+
+def test_workers_beside_task_managers_elsewhere(monkeypatch):
+    """A loopback address means each task manager's own, where the job server is elsewhere."""
+    monkeypatch.setattr("pipelines.flink._ANSWER_S", 0.2)
+    name = socket.gethostname()
+    with listening(socket.gethostbyname(name)) as server:
+        endpoint = f"--job_endpoint={name}:{server.getsockname()[1]}"
+        with pytest.raises(Outage, match=r"job server .* does not answer"):
+            check(options_of([endpoint, "--environment_config=localhost:1"], "g"))
 
 
 def test_at_least_once_is_refused():
