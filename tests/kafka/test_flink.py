@@ -20,7 +20,7 @@ from pipelines.producers.produce import produce
 from pipelines.settings import Settings
 from tests.conftest import _job
 from tests.kafka.corpus import articles
-from tests.kafka.harness import REPOSITORY, command, environment, expected, found, read
+from tests.kafka.harness import REPOSITORY, check_all_topics, command, environment, found, read
 
 pytestmark = pytest.mark.slow
 
@@ -86,15 +86,6 @@ def await_seen(settings: Settings, count: int, timeout_s: float = 480) -> None:
         time.sleep(1.0)
 
 
-def check(settings: Settings) -> None:
-    """Nothing missing, nothing twice; decided as one run decides in the order of `sequence`."""
-    there = found(settings)
-    wanted = expected(settings, lambda place: there[place][4] if len(there[place]) > 2 else 0)
-    assert there.keys() == wanted.keys()
-    different = [place for place in wanted if wanted[place] != there[place]]
-    assert not different, [(p, wanted[p], there[p]) for p in different[:3]]
-
-
 def test_an_unknown_option(cluster: Cluster, settings: Settings) -> None:
     """An option that neither Beam nor the job server has is named, and nothing is sent."""
     done = command(settings, *cluster.arguments(), "--paralelism=4")
@@ -110,7 +101,7 @@ def test_caught_up(cluster: Cluster, settings: Settings) -> None:
     for _ in range(2):
         done = command(settings, *cluster.arguments(), "--until-caught-up", timeout_s=600)
         assert done.returncode == 0, done.stderr
-        check(settings)
+        check_all_topics(settings)
         assert seen(settings) == 2_000
 
 
@@ -147,7 +138,7 @@ def test_killed_again_and_again(cluster: Cluster, settings: Settings) -> None:
         found(settings)  # nothing twice, at any time
     done = command(settings, *cluster.arguments(), "--until-caught-up", timeout_s=900)
     assert done.returncode == 0, done.stderr
-    check(settings)
+    check_all_topics(settings)
     starts = [
         m.record for m in read(settings, schemas.INDEX) if m.record and m.record["kind"] == "start"
     ]
@@ -170,7 +161,7 @@ def test_an_exception_in_a_stage(cluster: Cluster, settings: Settings) -> None:
         assert process.poll() is None
         stop(cluster, settings)
         assert process.wait(180) == 0
-    check(settings)
+    check_all_topics(settings)
     assert ("dead-letter", "unknown-schema") in found(settings).values()
 
 
@@ -193,7 +184,7 @@ def test_stop(cluster: Cluster, settings: Settings) -> None:
     assert seen(settings) == there
     done = command(settings, *cluster.arguments(), "--until-caught-up", timeout_s=600)
     assert done.returncode == 0, done.stderr
-    check(settings)
+    check_all_topics(settings)
 
 
 def test_a_second_job_takes_over(cluster: Cluster, settings: Settings) -> None:
@@ -210,7 +201,7 @@ def test_a_second_job_takes_over(cluster: Cluster, settings: Settings) -> None:
             assert new.poll() is None
             stop(cluster, settings)
             assert new.wait(180) == 0
-    check(settings)
+    check_all_topics(settings)
     generations = [m.record["generation"] for m in read(settings, schemas.INDEX) if m.record]
     assert generations == sorted(generations)
     assert set(generations) == {1, 2}
@@ -222,6 +213,6 @@ def test_poison(cluster: Cluster, settings: Settings) -> None:
     send(100, settings)
     done = command(settings, *cluster.arguments(), "--until-caught-up", timeout_s=600)
     assert done.returncode == 0, done.stderr
-    check(settings)
+    check_all_topics(settings)
     reasons = {each[1] for each in found(settings).values() if each[0] == "dead-letter"}
     assert reasons >= {"invalid-utf-8", "null-value"}
