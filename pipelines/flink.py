@@ -4,16 +4,24 @@ runner. Workers share what needs no other article; one writer decides and commit
 
 from __future__ import annotations
 
+import json
 import logging
+import re
 import socket
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from urllib.request import Request, urlopen
 
 import grpc
 from apache_beam import Pipeline
-from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions
+from apache_beam.options.pipeline_options import (
+    FlinkRunnerOptions,
+    GoogleCloudOptions,
+    PipelineOptions,
+    PortableOptions,
+)
 from apache_beam.portability.api import beam_job_api_pb2, beam_job_api_pb2_grpc
 from apache_beam.runners.runner import PipelineResult, PipelineState
 
@@ -65,16 +73,23 @@ _REFUSED: Mapping[str, tuple[Callable[[str], bool], str]] = {
 _LOOK_S, _LINE_S = 0.5, 5.0
 # Seconds that the job server may take for an answer.
 _ANSWER_S = 20.0
+# Seconds that older jobs have to end by themselves once a new one is sent.
+_OLDER_S = 30.0
 _ENDED = (PipelineState.DONE, PipelineState.CANCELLED, PipelineState.DRAINED)
 
 
-def job_name(group: str) -> str:
-    """The name of a group's job."""
-    return f"khabar-{group}"
+def job_name(group: str, generation: int) -> str:
+    """The name of a group's job of this generation."""
+    return f"khabar-{group}-{generation}"
 
 
-def options_of(arguments: Sequence[str], group: str) -> PipelineOptions:
-    """Beam's options for a job of this group: what is given, and what it cannot do without.
+def _generation(name: str, group: str) -> int | None:
+    found = re.fullmatch(rf"khabar-{re.escape(group)}-(\d+)", name)
+    return int(found[1]) if found else None
+
+
+def options_of(arguments: Sequence[str]) -> PipelineOptions:
+    """Beam's options for a job: what is given, and what it cannot do without.
 
     Raises UsageError for what is refused or missing.
     """
@@ -92,7 +107,7 @@ def options_of(arguments: Sequence[str], group: str) -> PipelineOptions:
             "A job on Flink needs --job_endpoint=HOST:PORT, that of Beam's job server. "
             "`khabar up --flink` starts one on this machine and prints what to type."
         )
-    wanted = {**_DEFAULTS, **given, "runner": "PortableRunner", "job_name": job_name(group)}
+    wanted = {**_DEFAULTS, **given, "runner": "PortableRunner"}
     # A flag of Beam's takes no value; those that only the job server knows do.
     flags = [
         f"--{name}" if value == "true" else f"--{name}={value}"
@@ -169,6 +184,7 @@ def submit(
     """Sends the job, which goes on where `job`, opened and closed again, stood: its generation is
     the one that this job writes. Up to `ends`, or without end.
     """
+    options.view_as(GoogleCloudOptions).job_name = job_name(job.settings.group, job.generation)
     pipeline = Pipeline(options=options)
     raw = pipeline | "Read" >> ReadPartitions(job.settings, job.starts, job.generation, ends)
     writer = OneWriter(job.settings, schema_ids, job.generation)
@@ -189,16 +205,22 @@ def watch(
     progress: Progress,
     say: Callable[[str], None],
     stop: threading.Event,
+    end: Callable[[int], None],
     *,
     until_caught_up: bool,
 ) -> None:
     """Looks at the job until it ends, and cancels it when it was told to end and has committed
-    everything, or with `until_caught_up` is there; returns before that when `stop` is set.
+    everything, or with `until_caught_up` is there; returns before that when `stop` is set. `end`
+    gets the generation up to which jobs are no longer wanted.
 
     Raises Outage when the job has failed.
     """
     told, (before, _), at = time.monotonic(), progress.counts(), time.monotonic()
+    older: float | None = at + _OLDER_S
     while not stop.is_set():
+        if older is not None and time.monotonic() >= older:
+            end(progress.generation - 1)
+            older = None
         try:
             state = result.state
         except grpc.RpcError as error:
@@ -207,12 +229,14 @@ def watch(
                 "does the job; else send it again, and it goes on at the last commit."
             ) from None
         if state in _ENDED:
+            end(progress.generation)
             say("the job has ended")
             return
         if state == PipelineState.FAILED:
             raise Outage("The job has failed, see Flink's log. Send it again to go on.")
         if (until_caught_up or progress.told()) and progress.drained():
             result.cancel()
+            end(progress.generation)
             say(f"the job has ended: committed up to {progress.counts()[0]}")
             return
         if time.monotonic() - told >= _LINE_S:
@@ -221,6 +245,28 @@ def watch(
             told, before, at = now, done, now
         stop.wait(_LOOK_S)
     say("the job goes on without this command: `khabar stop` ends it")
+
+
+def end_in_flink(options: PipelineOptions, group: str, generation: int) -> str:
+    """Cancels the group's jobs up to this generation in the Flink of --flink_master, if that is
+    given; returns why it could not. The job server is not enough: it lets go of a job on a cluster
+    that it cancels, and of every job when it is started again, and they keep their slots.
+    """
+    master = options.view_as(FlinkRunnerOptions).flink_master
+    if master.startswith("["):
+        return ""
+    url = master if "://" in master else f"http://{master}"
+    try:
+        with urlopen(f"{url}/jobs/overview", timeout=_ANSWER_S) as answer:
+            jobs = json.load(answer)["jobs"]
+        for job in jobs:
+            found = _generation(job["name"], group)
+            if job["end-time"] < 0 and found is not None and found <= generation:
+                request = Request(f"{url}/jobs/{job['jid']}?mode=cancel", method="PATCH")
+                urlopen(request, timeout=_ANSWER_S).close()
+    except (OSError, ValueError, KeyError) as error:
+        return f"Flink at {master} did not end older jobs ({error}): the next run tries it again"
+    return ""
 
 
 def cancel(job_endpoint: str, group: str) -> None:
@@ -234,7 +280,7 @@ def cancel(job_endpoint: str, group: str) -> None:
             jobs = server.GetJobs(beam_job_api_pb2.GetJobsRequest(), timeout=_ANSWER_S).job_info
             for job in jobs:
                 running = job.state == beam_job_api_pb2.JobState.RUNNING
-                if running and job.job_name == job_name(group):
+                if running and _generation(job.job_name, group) is not None:
                     request = beam_job_api_pb2.CancelJobRequest(job_id=job.job_id)
                     server.Cancel(request, timeout=_ANSWER_S)
         except grpc.RpcError as error:

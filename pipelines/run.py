@@ -201,7 +201,7 @@ def _run_shared(
     """Sends the job to Flink and looks at it; a stop leaves it running."""
     if settings.delivery != "exactly-once":
         raise UsageError("On Flink --delivery is exactly-once: leave it out.")
-    options = flink.options_of(arguments, settings.group)
+    options = flink.options_of(arguments)
     flink.check(options)
     zones = outlet_zones(settings)
     try:
@@ -218,9 +218,14 @@ def _run_shared(
     stopping.sent(settings, job.generation)
     ends = job.ends if until_caught_up else None
     result = flink.submit(job, _plan(job, ids, zones), ids, options, ends)
-    say(f"sent job {flink.job_name(settings.group)}, generation {job.generation}")
+    say(f"sent job {flink.job_name(settings.group, job.generation)}")
+
+    def end(generation: int) -> None:
+        if failed := flink.end_in_flink(options, settings.group, generation):
+            say(Line(failed, "warning"))
+
     with stopping.Progress(settings, job.generation) as progress:
-        flink.watch(result, progress, say, stop, until_caught_up=until_caught_up)
+        flink.watch(result, progress, say, stop, end, until_caught_up=until_caught_up)
 
 
 def ready(

@@ -236,7 +236,7 @@ def test_a_node_is_one_place():
     a job looks for workers unless told otherwise.
     """
     (arguments,) = commands(SERVICES["flink-run"])
-    options = options_of(arguments[2:], "g").view_as(PortableOptions)
+    options = options_of(arguments[2:]).view_as(PortableOptions)
     assert options.environment_type == "EXTERNAL"
     for n in NODES:
         for what in ("taskmanager", "workers"):
@@ -292,6 +292,7 @@ def test_flink_is_found():
     named = dict(x.removeprefix("--").split("=") for x in SERVICES["flink-jobserver"]["command"])
     (arguments,) = commands(SERVICES["flink-run"])
     assert f"--job_endpoint={named['job-host']}:{named['job-port']}" in arguments
+    assert f"--flink_master={named['flink-master']}" in arguments
     ours = SERVICES["flink-jobserver"]["healthcheck"]["test"][-1]
     assert f"/dev/tcp/{named['job-host']}/{named['job-port']}" in ours
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import socket
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions
 
 from pipelines.errors import Outage, UsageError
-from pipelines.flink import check, options_of
+from pipelines.flink import check, end_in_flink, options_of
 from pipelines.run import run
 from pipelines.settings import Settings
 
@@ -17,7 +20,7 @@ ENDPOINT = "--job_endpoint=127.0.0.1:1"
 
 def flags(*given: str) -> set[str]:
     """All that the job server gets, those included that Beam's Python does not know."""
-    return set(options_of([ENDPOINT, *given], "g")._flags)
+    return set(options_of([ENDPOINT, *given])._flags)
 
 
 def test_what_a_job_cannot_do_without():
@@ -26,10 +29,9 @@ def test_what_a_job_cannot_do_without():
         "--checkpointing_interval=2000",
         "--finish_bundle_before_checkpointing",
         "--number_of_execution_retries=1000000",
-        "--job_name=khabar-g",
         "--streaming",
     }
-    portable = options_of([ENDPOINT], "g").view_as(PortableOptions)
+    portable = options_of([ENDPOINT]).view_as(PortableOptions)
     assert (portable.environment_type, portable.job_endpoint) == ("EXTERNAL", "127.0.0.1:1")
 
 
@@ -52,20 +54,64 @@ def test_what_is_given_counts():
 def test_what_would_lose_or_double_is_refused(option):
     """The error names the option and says what it would do."""
     with pytest.raises(UsageError, match="is refused") as raised:
-        options_of([ENDPOINT, option], "g")
+        options_of([ENDPOINT, option])
     assert option.split("=")[0] in str(raised.value)
 
 
 def test_a_word_that_is_no_option():
     """A value apart from its option would be taken for one: it is refused."""
     with pytest.raises(UsageError, match="--name=value"):
-        options_of([ENDPOINT, "--parallelism", "4"], "g")
+        options_of([ENDPOINT, "--parallelism", "4"])
 
 
 def test_nothing_there():
     """A job server that does not answer is an outage that says how to start one."""
     with pytest.raises(Outage, match="khabar up --flink"):
         check(PipelineOptions([ENDPOINT]))
+
+
+def test_older_jobs_end_in_flink():
+    """Those of the group up to the generation that still run, and no others."""
+    jobs = [
+        ("a", "khabar-g-1", -1),
+        ("b", "khabar-g-2", -1),
+        ("c", "khabar-g-3", -1),
+        ("d", "khabar-g-1", 17),
+        ("e", "khabar-g-x-1", -1),
+        ("f", "khabar-gg-1", -1),
+        ("g", "other", -1),
+    ]
+    cancelled: list[str] = []
+
+    class Flink(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            known = [{"jid": jid, "name": name, "end-time": end} for jid, name, end in jobs]
+            self.wfile.write(json.dumps({"jobs": known}).encode())
+
+        def do_PATCH(self) -> None:
+            cancelled.append(self.path)
+            self.send_response(202)
+            self.end_headers()
+
+        def log_message(self, *words: object) -> None:
+            """Says nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Flink) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        options = options_of([ENDPOINT, f"--flink_master=127.0.0.1:{server.server_port}"])
+        assert not end_in_flink(options, "g", 2)
+        server.shutdown()
+    assert cancelled == ["/jobs/a?mode=cancel", "/jobs/b?mode=cancel"]
+
+
+def test_flink_away_or_not_named():
+    """Older jobs stay, and that is said; without an address of Flink nothing is asked."""
+    assert "127.0.0.1:1" in end_in_flink(
+        options_of([ENDPOINT, "--flink_master=127.0.0.1:1"]), "g", 1
+    )
+    assert not end_in_flink(options_of([ENDPOINT]), "g", 1)
 
 
 def listening(host: str) -> socket.socket:
@@ -78,7 +124,7 @@ def test_workers_beside_a_job_server_that_is_here():
     with listening("127.0.0.1") as server:
         endpoint = f"--job_endpoint=127.0.0.1:{server.getsockname()[1]}"
         with pytest.raises(Outage, match="pool of workers"):
-            check(options_of([endpoint, "--environment_config=localhost:1"], "g"))
+            check(options_of([endpoint, "--environment_config=localhost:1"]))
 
 
 def test_workers_beside_task_managers_elsewhere(monkeypatch):
@@ -88,7 +134,7 @@ def test_workers_beside_task_managers_elsewhere(monkeypatch):
     with listening(socket.gethostbyname(name)) as server:
         endpoint = f"--job_endpoint={name}:{server.getsockname()[1]}"
         with pytest.raises(Outage, match=r"job server .* does not answer"):
-            check(options_of([endpoint, "--environment_config=localhost:1"], "g"))
+            check(options_of([endpoint, "--environment_config=localhost:1"]))
 
 
 def test_at_least_once_is_refused():

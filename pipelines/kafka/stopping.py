@@ -80,7 +80,7 @@ class Progress:
 
     def __init__(self, settings: Settings, generation: int) -> None:
         self._settings = settings
-        self._generation = generation
+        self.generation = generation
 
     def __enter__(self) -> Progress:
         self._watching = _watching(self._settings)
@@ -100,7 +100,7 @@ class Progress:
     def told(self) -> bool:
         """Whether the job is to end."""
         with _guard(self._settings):
-            return told(self._stops, self._settings) >= self._generation
+            return told(self._stops, self._settings) >= self.generation
 
     def drained(self) -> bool:
         """Whether every reader has ended, and all that they had read is committed."""
@@ -116,7 +116,7 @@ class Progress:
             place: self._stops.committed(place, metadata=True, timeout_ms=clients.ANSWER_MS)
             for place in self._places
         }
-        wanted = str(self._generation)
+        wanted = str(self.generation)
         return {p: each.offset for p, each in found.items() if each and each.metadata == wanted}
 
     def _committed(self) -> Mapping[TopicPartition, int]:
