@@ -303,7 +303,7 @@ def from_flink_and_back(stack: Stack) -> None:
         expect(f"{old}'s exit code", stack.container(old)["State"]["ExitCode"], 0)
         stack.settle(AGAIN_S)
         say(f"  {new} took over from {old} after {time.time() - since:.1f} s")
-    expect("jobs", len(running(stack)), 1)
+    stack.wait("the end of older jobs", lambda: len(running(stack)) == 1, BACK_S)
     checked(stack)
 
 
