@@ -6,12 +6,14 @@ import json
 import socket
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
 
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions
+from apache_beam.runners.runner import PipelineState
 
 from pipelines.errors import Outage, UsageError
-from pipelines.flink import check, end_in_flink, options_of
+from pipelines.flink import check, end_in_flink, options_of, watch
 from pipelines.run import run
 from pipelines.settings import Settings
 
@@ -112,6 +114,46 @@ def test_flink_away_or_not_named():
         options_of([ENDPOINT, "--flink_master=127.0.0.1:1"]), "g", 1
     )
     assert not end_in_flink(options_of([ENDPOINT]), "g", 1)
+
+
+class Looked:
+    """In place of a job and of its progress: all is committed, and the job is told to end at once
+    or at the third look.
+    """
+
+    generation = 3
+    state = PipelineState.RUNNING
+
+    def __init__(self, looks: int) -> None:
+        self.looks = looks
+        self.cancelled = False
+
+    def counts(self) -> tuple[int, int]:
+        return 7, 0
+
+    def told(self) -> bool:
+        self.looks -= 1
+        return self.looks < 0
+
+    def drained(self) -> bool:
+        return True
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+@pytest.mark.parametrize(("looks", "ended"), [(0, [3]), (2, [2, 3])])
+def test_what_a_watched_job_ends(monkeypatch, looks, ended):
+    """Older jobs, once they had time to end by themselves; itself when all that it was to do is
+    committed.
+    """
+    monkeypatch.setattr("pipelines.flink._LOOK_S", 0.01)
+    monkeypatch.setattr("pipelines.flink._OLDER_S", 0.005)
+    found: list[int] = []
+    job: Any = Looked(looks)
+    watch(job, job, lambda line: None, threading.Event(), found.append, until_caught_up=False)
+    assert job.cancelled
+    assert found == ended
 
 
 def listening(host: str) -> socket.socket:
