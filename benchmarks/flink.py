@@ -209,7 +209,7 @@ def flink_writer(made: Settings, running: Flink, files: list[str]) -> float:
     begun.close()
     plan = Plan(made.group, names, Lookup(made.registry_url))
     arguments = on_flink(running, 2)[1:]
-    pipeline = beam.Pipeline(options=flink.options_of(arguments, made.group))
+    pipeline = flink.pipeline_of(flink.options_of(arguments), flink.job_name(made.group, 1))
     envelopes = (
         pipeline
         | beam.Create(files)

@@ -35,6 +35,8 @@ _UNREADABLE = ".unreadable"
 # In place of a partition: what marks the end of a file.
 _END = -1
 _AGAIN = "Type the same command again to go on: files that are prepared are not read again."
+# A backfill goes on by its parts: it has no generations.
+_GENERATION = 0
 # Seconds between two lines of progress.
 _LINE_S = 5.0
 
@@ -68,7 +70,7 @@ def backfill(
     sources = sources_of(found, plan := plan_of(settings))
     folder = out.absolute() / PARTS
     name = f"backfill-{_digest(os.fsencode(folder))[:12]}"
-    options = flink.options_of(arguments, name, bounded=True)
+    options = flink.options_of(arguments, bounded=True)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -134,17 +136,18 @@ def _send_missing(
     """Has workers make the parts that are not there."""
     flink.check(options)
     # One whose command was killed would do the same work beside this one.
-    flink.cancel_older(options, name)
+    flink.end(options, name, _GENERATION)
+    job = flink.job_name(name, _GENERATION)
     for left in folder.iterdir():
         if left.suffix in (spool.PARTIAL, _UNREADABLE):
             left.unlink(missing_ok=True)
     missing, every = _missing(sources, folder), len(set(sources))
     if not missing:  # that job had just done the last one
         return
-    pipeline = beam.Pipeline(options=options)
+    pipeline = flink.pipeline_of(options, job)
     prepare_files(pipeline, missing, folder, plan)
     result = flink.send(pipeline, _AGAIN)
-    say(f"sent {len(missing)} of {every} files as job {flink.job_name(name)}")
+    say(f"sent {len(missing)} of {every} files as job {job}")
     told, before = time.monotonic(), len(missing)
 
     def look() -> None:

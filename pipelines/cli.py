@@ -436,7 +436,7 @@ def stop(job_endpoint: str, flink_master: str, **values: Any) -> None:
     try:
         stopping.await_drained(settings, job)
     finally:
-        flink.cancel(job_endpoint, flink_master, settings.group)
+        flink.cancel(job_endpoint, flink_master, settings.group, job.generation)
     say("ended: all that was read is committed")
 
 

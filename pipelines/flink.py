@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from enum import Enum
 from typing import Any
 
 import grpc
@@ -16,6 +18,7 @@ import requests  # noqa: TID251 - Flink's REST
 from apache_beam import Pipeline
 from apache_beam.options.pipeline_options import (
     FlinkRunnerOptions,
+    GoogleCloudOptions,
     PipelineOptions,
     PortableOptions,
 )
@@ -44,6 +47,8 @@ _OF_EVERY: Mapping[str, str] = {
     "parallelism": "2",
     # Processes of each pool: Python has the stages of one process take turns.
     "sdk_worker_parallelism": "2",
+    # Else it lists what is installed here, by pip, which an image may be without.
+    "experiments": "disable_logging_submission_environment",
 }
 # Without a bundle's end before each checkpoint a job reads nothing; without restarts it ends at the
 # first broker that is slow.
@@ -83,14 +88,14 @@ _ANSWER_S = 20.0
 _ENDED = (PipelineState.DONE, PipelineState.CANCELLED, PipelineState.DRAINED)
 
 
-def job_name(group: str) -> str:
-    """The name of a group's job."""
-    return f"khabar-{group}"
+def job_name(group: str, generation: int) -> str:
+    """The name of a group's job of this generation."""
+    return f"khabar-{group}-{generation}"
 
 
-def options_of(arguments: Sequence[str], group: str, *, bounded: bool = False) -> PipelineOptions:
-    """Beam's options for a job of this group: what is given, and what it cannot do without. A
-    `bounded` one has an end and no checkpoints.
+def options_of(arguments: Sequence[str], *, bounded: bool = False) -> PipelineOptions:
+    """Beam's options for a job: what is given, and what it cannot do without. A `bounded` one has
+    an end and no checkpoints.
 
     Raises UsageError for what is refused or missing.
     """
@@ -109,7 +114,7 @@ def options_of(arguments: Sequence[str], group: str, *, bounded: bool = False) -
             "`khabar up --flink` starts one on this machine and prints what to type."
         )
     defaults = {**_OF_EVERY, **(_OF_BOUNDED if bounded else _OF_STREAMS)}
-    wanted = {**defaults, **given, "runner": "PortableRunner", "job_name": job_name(group)}
+    wanted = {**defaults, **given, "runner": "PortableRunner"}
     # A flag of Beam's takes no value; those that only the job server knows do.
     flags = [
         f"--{name}" if value == "true" else f"--{name}={value}"
@@ -120,14 +125,17 @@ def options_of(arguments: Sequence[str], group: str, *, bounded: bool = False) -
 
 
 def check(options: PipelineOptions) -> None:
-    """Raises Outage when nothing listens at the job server's or the workers' address, UsageError
-    for an option that neither Beam nor the job server has.
+    """Raises Outage when nothing listens at the job server's or the workers' address, as far as
+    that can be seen from here, UsageError for an option that neither Beam nor the job server has.
     """
     portable = options.view_as(PortableOptions)
+    workers = portable.environment_config
+    if _is_loopback(workers) and not _is_loopback(portable.job_endpoint):
+        workers = None  # those beside each task manager, which is on another machine
     for what, address, hint in (
         ("Beam's job server", portable.job_endpoint, "--job_endpoint"),
         ("its store of artifacts", portable.artifact_endpoint, "--artifact_endpoint"),
-        ("the pool of workers", portable.environment_config, "--environment_config"),
+        ("the pool of workers", workers, "--environment_config"),
     ):
         if not address:  # the job server itself says where its artifacts go
             continue
@@ -140,6 +148,11 @@ def check(options: PipelineOptions) -> None:
                 f"give its address with {hint}. `khabar up --flink` starts all of it here."
             ) from None
     _refuse_unknown(options, portable.job_endpoint)
+
+
+def _is_loopback(address: str | None) -> bool:
+    host = (address or "").rpartition(":")[0]
+    return host in ("localhost", "[::1]") or host.startswith("127.")
 
 
 def _refuse_unknown(options: PipelineOptions, job_endpoint: str) -> None:
@@ -181,13 +194,20 @@ def submit(
 
     Raises Outage when the job server or Flink does not take it.
     """
-    cancel_older(options, job.settings.group)
-    pipeline = Pipeline(options=options)
+    group, generation = job.settings.group, job.generation
+    end(options, group, generation - 1)
+    pipeline = pipeline_of(options, job_name(group, generation))
     raw = pipeline | "Read" >> ReadPartitions(job.settings, job.starts, job.generation, ends)
     writer = OneWriter(job.settings, schema_ids, job.generation)
     messages = build_shared(raw, plan, writer)
     messages | "Write" >> Write(job.settings.group)
     return send(pipeline, "The next try goes on at the last commit.")
+
+
+def pipeline_of(options: PipelineOptions, name: str) -> Pipeline:
+    """A pipeline that becomes a job of this name."""
+    options.view_as(GoogleCloudOptions).job_name = name
+    return Pipeline(options=options)
 
 
 def send(pipeline: Pipeline, again: str) -> PipelineResult:
@@ -226,6 +246,14 @@ def await_end(result: PipelineResult, look: Callable[[], None], again: str) -> N
         raise
 
 
+class Seen(Enum):
+    """Why `watch` has returned."""
+
+    ENDED = "the job has ended, or has done all that it was to do"
+    LEFT = "the job goes on, and nobody looks at it any more"
+    GROWN = "the job goes on, and the topic has partitions that it does not read"
+
+
 def watch(
     result: PipelineResult,
     progress: Progress,
@@ -233,10 +261,9 @@ def watch(
     stop: threading.Event,
     *,
     until_caught_up: bool,
-) -> bool:
-    """Looks at the job until it ends, and cancels it when it was told to end and has committed
-    everything, or with `until_caught_up` is there; returns before that when `stop` is set. True
-    when the topic has partitions that the job does not read; the job then goes on.
+) -> Seen:
+    """Looks at the job until it has ended, until it was told to end, or with `until_caught_up` is
+    there, and has committed everything, until its topic grows, or until `stop` is set.
 
     Raises Outage when the job has failed.
     """
@@ -249,65 +276,69 @@ def watch(
                 f"Beam's job server no longer answers ({error.code().name}). If Flink lives on, so "
                 "does the job; else send it again, and it goes on at the last commit."
             ) from None
-        if state in _ENDED:
+        # Beam calls a job failed that was cancelled in Flink itself, for a later one.
+        if state in _ENDED or (state == PipelineState.FAILED and progress.told()):
             say("the job has ended")
-            return False
+            return Seen.ENDED
         if state == PipelineState.FAILED:
             raise Outage("The job has failed, see Flink's log. Send it again to go on.")
         if (until_caught_up or progress.told()) and progress.drained():
-            result.cancel()
             say(f"the job has ended: committed up to {progress.counts()[0]}")
-            return False
+            return Seen.ENDED
         if not until_caught_up and progress.has_grown():
-            return True
+            return Seen.GROWN
         if time.monotonic() - told >= _LINE_S:
             (done, left), now = progress.counts(), time.monotonic()
             say(f"in {done}, lag {left}, {(done - before) / (now - at):.0f}/s")
             told, before, at = now, done, now
         stop.wait(_LOOK_S)
     say("the job goes on without this command: `khabar stop` ends it")
-    return False
+    return Seen.LEFT
 
 
-def cancel_older(options: PipelineOptions, group: str) -> None:
-    """`cancel` at the addresses that the options name."""
-    master = options.view_as(FlinkRunnerOptions).flink_master
+def end(options: PipelineOptions, group: str, generation: int) -> None:
+    """`cancel`, by the addresses that a job's options give."""
     endpoint = options.view_as(PortableOptions).job_endpoint
-    cancel(endpoint, "" if master.startswith("[") else master, group)
+    master = options.view_as(FlinkRunnerOptions).flink_master
+    cancel(endpoint, "" if master.startswith("[") else master, group, generation)
 
 
-def cancel(job_endpoint: str, flink_master: str, group: str) -> None:
-    """Cancels the jobs of this group that the job server knows, and with the HOST:PORT of Flink's
-    REST all that Flink runs: a job server that was killed has left them there, and they keep their
-    slots.
+def cancel(job_endpoint: str, flink_master: str, group: str, generation: int) -> None:
+    """Cancels the group's jobs up to this generation, by the job server, and with the address of
+    Flink's REST in Flink itself. The job server is not enough for a cluster: it lets go of a job
+    that it cancels, and of every job when it is started again, and they keep their slots.
 
     Raises Outage when one of the two does not answer.
     """
+
+    def is_meant(name: str) -> bool:
+        found = re.fullmatch(rf"khabar-{re.escape(group)}-(\d+)", name)
+        return found is not None and int(found[1]) <= generation
+
     with grpc.insecure_channel(job_endpoint) as channel:
         server = beam_job_api_pb2_grpc.JobServiceStub(channel)
         try:
             jobs = server.GetJobs(beam_job_api_pb2.GetJobsRequest(), timeout=_ANSWER_S).job_info
             for job in jobs:
-                running = job.state == beam_job_api_pb2.JobState.RUNNING
-                if running and job.job_name == job_name(group):
+                if job.state == beam_job_api_pb2.JobState.RUNNING and is_meant(job.job_name):
                     request = beam_job_api_pb2.CancelJobRequest(job_id=job.job_id)
                     server.Cancel(request, timeout=_ANSWER_S)
         except grpc.RpcError as error:
             raise _silent(job_endpoint, error) from None
     if flink_master:
-        _cancel_left(flink_master, group)
+        _cancel_in_flink(flink_master, is_meant)
 
 
-def _cancel_left(flink_master: str, group: str) -> None:
-    jobs = f"http://{flink_master}/jobs"
+def _cancel_in_flink(flink_master: str, is_meant: Callable[[str], bool]) -> None:
+    url = flink_master if "://" in flink_master else f"http://{flink_master}"
     with requests.Session() as session:
         session.trust_env = False  # a proxy is for what lies outside, and Flink does not
         try:
-            overview = session.get(f"{jobs}/overview", timeout=_ANSWER_S)
+            overview = session.get(f"{url}/jobs/overview", timeout=_ANSWER_S)
             overview.raise_for_status()
             for job in overview.json()["jobs"]:
-                if job["name"] == job_name(group) and job["end-time"] < 0:
-                    session.patch(f"{jobs}/{job['jid']}?mode=cancel", timeout=_ANSWER_S)
+                if is_meant(job["name"]) and job["end-time"] < 0:
+                    session.patch(f"{url}/jobs/{job['jid']}?mode=cancel", timeout=_ANSWER_S)
         except (requests.RequestException, ValueError, KeyError) as error:
             raise Outage(
                 f"Flink's REST does not answer at {flink_master} ({type(error).__name__}). Give "

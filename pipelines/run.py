@@ -206,7 +206,7 @@ def _run_shared(
             "--metrics-port is that of a run in one process: leave it out. docs/scaling.md says "
             "how a job on Flink is watched."
         )
-    options = flink.options_of(arguments, settings.group)
+    options = flink.options_of(arguments)
     flink.check(options)
     zones = outlet_zones(settings)
     try:
@@ -236,9 +236,12 @@ def _send(
     stopping.sent(settings, sent)
     ends = job.ends if until_caught_up else None
     result = flink.submit(job, _plan(job, ids, zones), ids, options, ends)
-    say(f"sent job {flink.job_name(settings.group)}, generation {job.generation}")
+    say(f"sent job {flink.job_name(settings.group, job.generation)}")
     with stopping.Progress(settings, sent) as progress:
-        return flink.watch(result, progress, say, stop, until_caught_up=until_caught_up)
+        seen = flink.watch(result, progress, say, stop, until_caught_up=until_caught_up)
+    if seen is flink.Seen.ENDED:
+        flink.end(options, settings.group, job.generation)
+    return seen is flink.Seen.GROWN
 
 
 def ready(

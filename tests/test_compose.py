@@ -14,9 +14,11 @@ from typing import Any
 import click
 import pytest
 import yaml
+from apache_beam.options.pipeline_options import FlinkRunnerOptions, PortableOptions
 
 from pipelines import doctor
 from pipelines.cli import cli
+from pipelines.flink import _OF_EVERY, options_of
 from pipelines.local import LocalError, fetch
 from pipelines.local.kafka import MAX_MESSAGE_BYTES
 from pipelines.local.registry import API
@@ -27,8 +29,13 @@ ROOT = Path(__file__).parent.parent
 FILE = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = FILE["services"]
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
-OURS = [name for name, service in SERVICES.items() if service["image"] == "khabar:local"]
-UI = [name for name, service in SERVICES.items() if "profiles" in service]
+OURS = [name for name, service in SERVICES.items() if service["image"].startswith("khabar")]
+UI, FLINK = (
+    [name for name, service in SERVICES.items() if service.get("profiles") == [profile]]
+    for profile in ("ui", "flink")
+)
+PROPERTIES = yaml.safe_load(SERVICES["flink-jobmanager"]["environment"]["FLINK_PROPERTIES"])
+NODES = ("1", "2")
 VARIABLE = re.compile(r"\$\{(\w+):-(\w+)\}")
 
 
@@ -40,22 +47,28 @@ def usual(text: str) -> str:
 def commands(service: dict[str, Any]) -> list[list[str]]:
     """What `khabar` is called with, once or several times."""
     if "entrypoint" not in service:
-        return [service["command"]]
-    parts = service["entrypoint"][-1].split("&&")
-    return [shlex.split(part)[1:] for part in parts]
+        return [service["command"]] if "command" in service else []
+    parts = [shlex.split(part) for part in usual(service["entrypoint"][-1]).split("&&")]
+    return [part[1:] for part in parts if part[0] == "khabar"]
 
 
 def test_services():
     """Kafka, registry, a one-shot service for topics and schemas, the pipeline, and its company;
-    with the profile ui what shows them.
+    with the profile ui what shows them, with the profile flink a cluster and what sends a job.
     """
     everyday = {"kafka", "registry", "setup", "khabar", "producer", "tail"}
-    assert set(SERVICES) - set(UI) == everyday
+    assert set(SERVICES) - set(UI) - set(FLINK) == everyday
+    assert not [name for name in everyday if "profiles" in SERVICES[name]]
     assert set(UI) == {"kafka-ui", "prometheus", "grafana"}
-    assert all(SERVICES[name]["profiles"] == ["ui"] for name in UI)
+    assert set(FLINK) == {
+        "flink-run",
+        "flink-jobserver",
+        "flink-jobmanager",
+        *(f"flink-{what}-{n}" for what in ("node", "taskmanager", "workers") for n in NODES),
+    }
     assert SERVICES["kafka"]["image"] == "apache/kafka:4.1.1"
     assert SERVICES["registry"]["image"] == "apicurio/apicurio-registry:3.0.9"
-    assert set(OURS) == {"setup", "khabar", "producer", "tail"}
+    assert {name for name in OURS if name not in FLINK} == everyday - {"kafka", "registry"}
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -69,7 +82,7 @@ def test_each_is_bounded(name):
     assert service["restart"] == "on-failure"
     ports = service.get("ports", ())
     assert all(re.fullmatch(r"127\.0\.0\.1:\$\{\w+:-\d+\}:\d+", port) for port in ports)
-    assert re.search(r":(?!latest)[\w.]+$", service["image"])
+    assert re.search(r":(?!latest)[\w.-]+$", service["image"])
 
 
 @pytest.mark.parametrize("name", [name for name in SERVICES if name != "setup"])
@@ -78,14 +91,17 @@ def test_each_is_looked_after(name):
     what has no such thing.
     """
     service = SERVICES[name]
-    assert ("healthcheck" in service) == (name not in ("producer", "tail"))
+    alone = ("producer", "tail", "flink-run", *(f"flink-node-{n}" for n in NODES))
+    assert ("healthcheck" in service) == (name not in alone)
     if "healthcheck" in service:
         assert service["healthcheck"].keys() >= {"test", "interval", "timeout", "retries"}
 
 
-@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("name", [*OURS, *(name for name in FLINK if name not in OURS)])
 def test_ours_may_little(name):
-    """No rights, none to be had; and a first process that passes SIGTERM on from the beginning."""
+    """No rights, none to be had; and a first process that passes SIGTERM on from the beginning. So
+    do those of Flink, which run what they are sent.
+    """
     service = SERVICES[name]
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
@@ -106,7 +122,7 @@ def test_data_is_in_named_volumes():
     assert sorted(named) == sorted(FILE["volumes"]) == ["grafana", "kafka", "prometheus"]
 
 
-@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("name", [name for name in OURS if commands(SERVICES[name])])
 def test_commands_exist(name):
     """Each command line is one that `khabar` takes."""
     for arguments in commands(SERVICES[name]):
@@ -147,15 +163,18 @@ def test_addresses():
     (port,) = SERVICES["registry"]["ports"]
     assert defaults.registry_url == f"http://{usual(port).removesuffix(':8080')}{API}"
     variables = VARIABLE.findall((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
-    assert len({port for _, port in variables}) == len({name for name, _ in variables}) == 6
+    ports = {name: port for name, port in variables if name.endswith("_PORT")}
+    assert len(set(ports.values())) == len(ports) == 7
+    assert {name for name, _ in variables} - set(ports) == {"PARTITIONS"}
 
 
 def test_the_memory_holds_its_stories():
     """The index at its fullest, twice while a table grows, leaves 300 MB to the rest."""
-    service = SERVICES["khabar"]
-    stories = int(service["environment"]["KHABAR_MAX_STORIES"])
-    assert service["mem_limit"] == "1g"
-    assert 2 * stories * STORY_BYTES + 300e6 < 2**30
+    for name in ("khabar", "flink-run"):
+        service = SERVICES[name]
+        stories = int(service["environment"]["KHABAR_MAX_STORIES"])
+        assert service["mem_limit"] == "1g"
+        assert 2 * stories * STORY_BYTES + 300e6 < 2**30
 
 
 def test_metrics_are_found():
@@ -194,6 +213,88 @@ def test_kafka_takes_what_the_embedded_one_takes():
     name, _, folder = volume.partition(":")
     assert name in FILE["volumes"]
     assert kafka["environment"]["KAFKA_LOG_DIRS"] == folder
+
+
+def test_flink_fits_the_sdk():
+    """The job server is that of the SDK's own version, its Flink is that of the cluster, and one
+    that the SDK names.
+    """
+    locked = re.search(r"^apache-beam==(\S+)", (ROOT / "requirements.lock").read_text(), re.M)
+    assert locked
+    image = SERVICES["flink-jobserver"]["image"]
+    job_server = re.fullmatch(r"apache/beam_flink([\d.]+)_job_server:(\S+)", image)
+    assert job_server
+    assert job_server[2] == locked[1]
+    assert job_server[1] in FlinkRunnerOptions.PUBLISHED_FLINK_VERSIONS
+    clusters = {SERVICES[name]["image"] for name in FLINK if name not in OURS} - {image}
+    (cluster,) = clusters
+    assert cluster.startswith(f"flink:{job_server[1]}.")
+
+
+def test_a_node_is_one_place():
+    """A task manager and its workers share a network that is neither's, and meet at the port where
+    a job looks for workers unless told otherwise.
+    """
+    (arguments,) = commands(SERVICES["flink-run"])
+    options = options_of(arguments[2:]).view_as(PortableOptions)
+    assert options.environment_type == "EXTERNAL"
+    for n in NODES:
+        for what in ("taskmanager", "workers"):
+            assert SERVICES[f"flink-{what}-{n}"]["network_mode"] == f"service:flink-node-{n}"
+        assert SERVICES[f"flink-node-{n}"]["entrypoint"] == ["sleep", "infinity"]
+        host, port = options.environment_config.split(":")
+        looks = SERVICES[f"flink-workers-{n}"]["healthcheck"]["test"][-1]
+        assert f"/dev/tcp/{host}/{port}" in looks
+        assert f"--service_port={port}" in DOCKERFILE
+
+
+def test_flink_fits_its_memory():
+    """Every part of Java's and Flink's memory is named, and the sum is below each limit; slots are
+    there for the job of today and the next one, at the parallelism of `khabar run`.
+    """
+
+    def sum_of(process: str) -> int:
+        parts = {key: value for key, value in PROPERTIES.items() if key.startswith(process)}
+        return sum(
+            int(value.removesuffix("m"))
+            for key, value in parts.items()
+            if ".memory." in key and not key.endswith(".min")
+        )
+
+    assert sum_of("jobmanager") == 896 < 1024
+    assert sum_of("taskmanager") == 1152 < 1280
+    assert SERVICES["flink-jobmanager"]["mem_limit"] == "1g"
+    assert {SERVICES[f"flink-taskmanager-{n}"]["mem_limit"] for n in NODES} == {"1280m"}
+    slots = len(NODES) * PROPERTIES["taskmanager.numberOfTaskSlots"]
+    assert slots == 2 * int(_OF_EVERY["parallelism"])
+
+
+def test_flinks_settings_are_lines():
+    """The official image's start script takes keys and values at the first colon, and no comments;
+    it removes blanks.
+    """
+    environment = SERVICES["flink-jobmanager"]["environment"]
+    assert environment.keys() == {"FLINK_PROPERTIES"}
+    for line in environment["FLINK_PROPERTIES"].splitlines():
+        assert re.fullmatch(r"[a-z][\w.-]+: \S+", line, re.IGNORECASE)
+    for n in NODES:
+        assert SERVICES[f"flink-taskmanager-{n}"]["environment"] == environment
+
+
+def test_flink_is_found():
+    """Job server, job manager and its page are where the others look for them."""
+    port = PROPERTIES["taskmanager.rpc.port"]
+    (manager,) = [x for x in SERVICES["flink-jobserver"]["command"] if "flink-master" in x]
+    assert manager == "--flink-master=flink-jobmanager:8081"
+    assert PROPERTIES["jobmanager.rpc.address"] == "flink-jobmanager"
+    assert [usual(p) for p in SERVICES["flink-jobmanager"]["ports"]] == ["127.0.0.1:8083:8081"]
+    assert f"/127.0.0.1/{port}" in SERVICES["flink-taskmanager-1"]["healthcheck"]["test"][-1]
+    named = dict(x.removeprefix("--").split("=") for x in SERVICES["flink-jobserver"]["command"])
+    (arguments,) = commands(SERVICES["flink-run"])
+    assert f"--job_endpoint={named['job-host']}:{named['job-port']}" in arguments
+    assert f"--flink_master={named['flink-master']}" in arguments
+    ours = SERVICES["flink-jobserver"]["healthcheck"]["test"][-1]
+    assert f"/dev/tcp/{named['job-host']}/{named['job-port']}" in ours
 
 
 def stages() -> dict[str, list[str]]:
@@ -236,7 +337,12 @@ def test_image_of_the_command_and_of_the_worker():
         "--service_port=50000",
     ]
     assert any("PATH=/opt/khabar/bin:$PATH" in line for line in made["base"])
-    assert all(SERVICES[name]["build"] == {"context": ".", "target": "khabar"} for name in OURS)
+    images = {"khabar": "khabar:local", "worker": "khabar-worker:local"}
+    for name in OURS:
+        target = SERVICES[name]["build"]["target"]
+        assert SERVICES[name]["build"] == {"context": ".", "target": target}
+        assert SERVICES[name]["image"] == images[target]
+        assert (target == "worker") == name.startswith("flink-workers-")
     assert not re.search(r"^FROM \S+:latest|^FROM [^:\s]+$", DOCKERFILE, re.MULTILINE)
 
 

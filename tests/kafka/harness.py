@@ -215,16 +215,27 @@ def found(settings: Settings) -> dict[Place, tuple[Any, ...]]:
     return decided
 
 
+def _sequence(decided: tuple[Any, ...]) -> int:
+    """Where it was decided in the order of all; what was not stands anywhere."""
+    return int(decided[4]) if len(decided) > 2 else 0
+
+
 def check_all_topics(settings: Settings) -> None:
-    """Nothing is missing, nothing stands twice, the verdicts are those of an uninterrupted run;
-    entities and index entries are those of the articles that were published and decided.
+    """Nothing is missing, nothing stands twice, the verdicts are those of an uninterrupted run, of
+    several partitions in the order of `sequence`; entities and index entries are those of the
+    articles that were published and decided.
     """
-    wanted, there = expected(settings), found(settings)
+    there = found(settings)
+    wanted = expected(settings, lambda place: _sequence(there.get(place, ())))
     assert there.keys() == wanted.keys(), (
         f"{len(wanted.keys() - there.keys())} missing, {len(there.keys() - wanted.keys())} too many"
     )
     different = [place for place in wanted if wanted[place] != there[place]]
     assert not different, [(p, wanted[p], there[p]) for p in different[:3]]
+    for partition in {place[0] for place in there}:
+        order = [_sequence(there[place]) for place in sorted(there) if place[0] == partition]
+        order = [each for each in order if each]
+        assert order == sorted(order), f"partition {partition} was decided out of its order"
 
     entities = Counter(
         (m.record["article_id"], m.record["revision"], m.record["entity_id"])

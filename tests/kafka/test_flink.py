@@ -21,7 +21,7 @@ from pipelines.producers.produce import produce
 from pipelines.settings import Settings
 from tests.conftest import _job
 from tests.kafka.corpus import articles
-from tests.kafka.harness import REPOSITORY, command, environment, expected, found, read
+from tests.kafka.harness import REPOSITORY, check_all_topics, command, environment, found, read
 
 pytestmark = pytest.mark.slow
 
@@ -94,15 +94,6 @@ def await_seen(settings: Settings, count: int, timeout_s: float = 480, partition
         time.sleep(1.0)
 
 
-def check(settings: Settings) -> None:
-    """Nothing missing, nothing twice; decided as one run decides in the order of `sequence`."""
-    there = found(settings)
-    wanted = expected(settings, lambda place: there[place][4] if len(there[place]) > 2 else 0)
-    assert there.keys() == wanted.keys()
-    different = [place for place in wanted if wanted[place] != there[place]]
-    assert not different, [(p, wanted[p], there[p]) for p in different[:3]]
-
-
 def generations(settings: Settings) -> list[int]:
     """Those of the starts, in their order."""
     records = [m.record for m in read(settings, schemas.INDEX) if m.record]
@@ -131,7 +122,7 @@ def test_caught_up(cluster: Cluster, settings: Settings) -> None:
     for _ in range(2):
         done = command(settings, *cluster.arguments(), "--until-caught-up", timeout_s=600)
         assert done.returncode == 0, done.stderr
-        check(settings)
+        check_all_topics(settings)
         assert seen(settings) == 2_000
 
 
@@ -166,7 +157,7 @@ def test_killed_again_and_again(cluster: Cluster, settings: Settings) -> None:
         found(settings)  # nothing twice, at any time
     done = command(settings, *cluster.arguments(), "--until-caught-up", timeout_s=900)
     assert done.returncode == 0, done.stderr
-    check(settings)
+    check_all_topics(settings)
     assert generations(settings) == list(range(1, rounds + 2))
 
 
@@ -186,7 +177,7 @@ def test_an_exception_in_a_stage(cluster: Cluster, settings: Settings) -> None:
         assert process.poll() is None
         stop(cluster, settings)
         assert process.wait(180) == 0
-    check(settings)
+    check_all_topics(settings)
     assert ("dead-letter", "unknown-schema") in found(settings).values()
 
 
@@ -224,7 +215,7 @@ def test_a_task_manager_is_killed(services: Services) -> None:
         cluster = Cluster(services, flink)
         done = command(settings, *cluster.arguments(), "--until-caught-up", timeout_s=900)
         assert done.returncode == 0, done.stderr
-    check(settings)
+    check_all_topics(settings)
     assert generations(settings) == [1, 2, 3, 4]
 
 
@@ -255,7 +246,7 @@ def test_a_zombie(cluster: Cluster, settings: Settings) -> None:
             for worker in stopped:
                 with suppress(psutil.Error):
                     worker.resume()
-    check(settings)
+    check_all_topics(settings)
     written = [m.record["generation"] for m in read(settings, schemas.INDEX) if m.record]
     assert written == sorted(written)
     assert generations(settings) == [1, 2]
@@ -280,7 +271,7 @@ def test_stop(cluster: Cluster, settings: Settings) -> None:
     assert seen(settings) == there
     done = command(settings, *cluster.arguments(), "--until-caught-up", timeout_s=600)
     assert done.returncode == 0, done.stderr
-    check(settings)
+    check_all_topics(settings)
 
 
 def test_a_second_job_takes_over(cluster: Cluster, settings: Settings) -> None:
@@ -297,7 +288,7 @@ def test_a_second_job_takes_over(cluster: Cluster, settings: Settings) -> None:
             assert new.poll() is None
             stop(cluster, settings)
             assert new.wait(180) == 0
-    check(settings)
+    check_all_topics(settings)
     written = [m.record["generation"] for m in read(settings, schemas.INDEX) if m.record]
     assert written == sorted(written)
     assert set(written) == {1, 2}
@@ -318,7 +309,7 @@ def test_partitions_are_added(cluster: Cluster, settings: Settings) -> None:
         assert process.poll() is None
         stop(cluster, settings)
         assert process.wait(180) == 0
-    check(settings)
+    check_all_topics(settings)
     assert len({place[0] for place in found(settings)}) == 6
 
 
@@ -328,6 +319,6 @@ def test_poison(cluster: Cluster, settings: Settings) -> None:
     send(100, settings)
     done = command(settings, *cluster.arguments(), "--until-caught-up", timeout_s=600)
     assert done.returncode == 0, done.stderr
-    check(settings)
+    check_all_topics(settings)
     reasons = {each[1] for each in found(settings).values() if each[0] == "dead-letter"}
     assert reasons >= {"invalid-utf-8", "null-value"}

@@ -1,6 +1,6 @@
 """Builds the image, brings up docker-compose.yml, and sees that it recovers without hands:
 
-    python -m tools.compose_smoke [--data FOLDER] [--only-image]
+    python -m tools.compose_smoke [--data FOLDER] [--only-image | --only-flink]
 
 `make compose-smoke` calls it. It takes the Docker daemon that answers; where there is none it
 starts one of its own and stops it at the end. Official images that cannot be pulled are replaced by
@@ -16,16 +16,16 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import yaml
 
 from tests.kafka.corpus import articles
 from tools.compose_smoke import stand_ins
-from tools.compose_smoke.docker import Docker, Failed, daemon
+from tools.compose_smoke.docker import Failed, daemon
 from tools.compose_smoke.image import WORKER, build, examine, try_worker
-from tools.compose_smoke.stack import IMAGE, OURS, Stack
+from tools.compose_smoke.stack import IMAGE, Stack
 
 ROOT = Path(__file__).parents[2]
 BASE = "python:3.13-slim"
@@ -37,16 +37,28 @@ BACK_S = 120.0
 GIVES_UP_S = 100.0
 AWAY_S = 15.0
 ARTICLES, RATE = 1000, 80.0
+# On Flink: of the raw topic, and what may pass until the job is back, workers and all.
+PARTITIONS = 4
+AGAIN_S = 420.0
+TASK_MANAGERS = ("flink-taskmanager-1", "flink-taskmanager-2")
+POOLS = ("flink-workers-1", "flink-workers-2")
+NODES = ("flink-node-1", "flink-node-2")
+
+Trial = Callable[[Stack], None]
 
 
 def main() -> None:
     """Exit code 0 when all was as it should be, 1 when not, 2 when nothing could be tried."""
     parser = argparse.ArgumentParser(prog="python -m tools.compose_smoke")
     parser.add_argument("--data", type=Path, help="folder for the images of a daemon of our own")
-    parser.add_argument("--only-image", action="store_true", help="build it and say what it holds")
+    parts = parser.add_mutually_exclusive_group()
+    parts.add_argument("--only-image", action="store_true", help="build it and say what it holds")
+    parts.add_argument("--only-flink", action="store_true", help="try the profile flink alone")
     arguments = parser.parse_args()
     services = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))["services"]
-    images = (BASE, services["kafka"]["image"], services["registry"]["image"])
+    images = [services["kafka"]["image"], services["registry"]["image"]]
+    if not arguments.only_image:
+        images += [services["flink-jobmanager"]["image"], services["flink-jobserver"]["image"]]
     ready = False
     try:
         with (
@@ -54,14 +66,19 @@ def main() -> None:
             daemon(arguments.data or Path(folder)) as docker,
         ):
             ready = True
-            made = stand_ins.provide(docker, *images, say)
+            made = stand_ins.provide(docker, BASE, images, say)
             try:
                 say(f"stand-ins: {', '.join(made) or 'none, all images are official'}")
                 build(docker, ROOT, say)
-                examine(docker, BASE, BASE in made, say)
-                if not arguments.only_image:
+                if not arguments.only_flink:
+                    examine(docker, BASE, BASE in made, say)
                     try_worker(docker, say)
-                    try_stack(docker)
+                if not arguments.only_image:
+                    if not arguments.only_flink:
+                        try_stack(Stack(docker), PIPELINE, BACK_S, FIRST_ARTICLE_S)
+                    docker.environment["PARTITIONS"] = str(PARTITIONS)
+                    flink = Stack(docker, "flink-run", "producer", profile="flink")
+                    try_stack(flink, ON_FLINK, AGAIN_S)
             finally:
                 if made and not docker.private:
                     # Nobody should take them for official ones; ours hold what they hold.
@@ -77,9 +94,10 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
-def try_stack(docker: Docker) -> None:
+def try_stack(
+    stack: Stack, trials: Iterable[Trial], up_s: float, target_s: float | None = None
+) -> None:
     """Up, through all kinds of trouble, and down."""
-    stack = Stack(docker)
     if stack.left():
         raise Failed(
             "Something of an earlier run is there: docker compose --project-name khabar-smoke "
@@ -88,19 +106,12 @@ def try_stack(docker: Docker) -> None:
     try:
         say(f"docker compose up; {load()}")
         stack.up()
-        first = stack.await_articles(BACK_S)
-        late = " NOT REACHED" * (first > FIRST_ARTICLE_S)
-        say(
-            f"  first article after {first:.1f} s (target: {FIRST_ARTICLE_S:.0f} s{late}); {load()}"
-        )
-        for trial in (
-            services_are_as_written,
-            pipeline_killed,
-            brokers_killed,
-            away_in_mid_stream,
-            away_at_start,
-            told_to_stop,
-        ):
+        first = stack.await_articles(up_s)
+        say(f"  first article after {first:.1f} s; {load()}")
+        if target_s is not None:
+            late = " NOT REACHED" * (first > target_s)
+            say(f"  target: {target_s:.0f} s{late}")
+        for trial in trials:
             began = time.monotonic()
             say(f"{trial.__name__.replace('_', ' ')}: {trial.__doc__}")
             trial(stack)
@@ -118,9 +129,15 @@ def services_are_as_written(stack: Stack) -> None:
     """Health, users, ports, limits, and stories in the log of `tail`."""
     setup = stack.container("setup")["State"]
     expect("setup's end", (setup["Status"], setup["ExitCode"]), ("exited", 0))
-    for service in ("kafka", "registry", "khabar"):
+    look_at(stack, healthy=("kafka", "registry", "khabar"), others=("producer", "tail"))
+    stack.wait("a story in the log of tail", lambda: "story" in stack.said("tail"), 30)
+
+
+def look_at(stack: Stack, healthy: tuple[str, ...], others: tuple[str, ...]) -> None:
+    """Whether these run, within what the file allows them."""
+    for service in healthy:
         stack.wait(f"health of {service}", lambda s=service: stack.health(s) == "healthy", BACK_S)
-    for service in ("kafka", "registry", *OURS):
+    for service in (*healthy, *others):
         container = stack.container(service)
         expect(f"{service} runs", container["State"]["Status"], "running")
         expect(
@@ -133,7 +150,6 @@ def services_are_as_written(stack: Stack) -> None:
         user = stack.docker("exec", stack.id(service), "id", "-u").strip()
         expect(f"{service} runs as root", user == "0", False)
         say(f"  {service}: {memory(stack, service)}")
-    stack.wait("a story in the log of tail", lambda: "story" in stack.said("tail"), 30)
 
 
 def pipeline_killed(stack: Stack) -> None:
@@ -215,18 +231,145 @@ def told_to_stop(stack: Stack) -> None:
     expect("khabar's exit code", code, 0)
 
 
+def cluster_is_as_written(stack: Stack) -> None:
+    """Health, users, ports, limits; the job is on both task managers, in workers of both pools."""
+    healthy = ("flink-jobmanager", "flink-jobserver", *TASK_MANAGERS, *POOLS)
+    look_at(stack, healthy, others=("flink-run", "producer", *NODES))
+    expect("slots", stack.flink("/overview")["slots-total"], 4)
+    (job,) = running(stack)
+    tasks = stack.flink(f"/jobs/{job}")["vertices"]
+    used = {
+        task["taskmanager-id"]
+        for each in tasks
+        for task in stack.flink(f"/jobs/{job}/vertices/{each['id']}")["subtasks"]
+    }
+    expect("task managers of the job", len(used), len(TASK_MANAGERS))
+    for pool in POOLS:
+        expect(f"{pool} has workers", "SdkHarness" in stack.docker("top", stack.id(pool)), True)
+
+
+def task_managers_killed(stack: Stack) -> None:
+    """kill -9 of a task manager, of a pool, then of both of a node: nothing is lost or doubled."""
+    sender = threading.Thread(target=stack.send, args=(articles(ARTICLES), RATE / 4))
+    sender.start()
+    first, second = TASK_MANAGERS
+    for struck in ((first,), POOLS[1:], (second, POOLS[1])):
+        time.sleep(4)
+        since = time.time()
+        for service in struck:
+            took = recovers(stack, service, lambda s=service: stack.kill(s))
+            say(f"  {service} runs again after {took:.1f} s")
+        stack.settle(AGAIN_S)
+        say(f"  new articles after {time.time() - since:.1f} s")
+    sender.join()
+    expect("jobs sent", jobs_sent(stack), 1)
+    checked(stack)
+
+
+def masters_killed(stack: Stack) -> None:
+    """kill -9 of the job server, then of the job manager: the job is sent again, and runs once."""
+    for service in ("flink-jobserver", "flink-jobmanager"):
+        since, sent = time.time(), jobs_sent(stack)
+        took = recovers(stack, service, lambda s=service: stack.kill(s))
+        say(f"  {service} runs again after {took:.1f} s")
+        stack.wait("another job", lambda s=sent: jobs_sent(stack) > s, AGAIN_S)
+        again = time.time()
+        stack.settle(AGAIN_S)
+        stack.wait("the end of older jobs", lambda: len(running(stack)) == 1, AGAIN_S)
+        say(
+            f"  sent again after {again - since:.1f} s, new articles and one job after "
+            f"{time.time() - since:.1f} s"
+        )
+    checked(stack)
+
+
+def kafka_killed(stack: Stack) -> None:
+    """kill -9 of Kafka: it comes back, and so does the job."""
+    since = time.time()
+    took = recovers(stack, "kafka", lambda: stack.kill("kafka"))
+    stack.settle(AGAIN_S)
+    say(f"  kafka runs again after {took:.1f} s, new articles after {time.time() - since:.1f} s")
+
+
+def from_flink_and_back(stack: Stack) -> None:
+    """`khabar run` in one process takes over from the job, and a job from it: each ends with 0."""
+    for old, new, start in (
+        ("flink-run", "khabar", stack.add),
+        ("khabar", "flink-run", stack.start),
+    ):
+        since = time.time()
+        start(new)
+        stack.wait(f"the end of {old}", lambda s=old: not runs(stack, s), AGAIN_S)
+        expect(f"{old}'s exit code", stack.container(old)["State"]["ExitCode"], 0)
+        stack.settle(AGAIN_S)
+        say(f"  {new} took over from {old} after {time.time() - since:.1f} s")
+    stack.wait("the end of older jobs", lambda: len(running(stack)) == 1, BACK_S)
+    checked(stack)
+
+
+def job_told_to_stop(stack: Stack) -> None:
+    """`khabar stop` in mid-stream: what was read is committed, flink-run ends with 0."""
+    stack.once("khabar", "stop", "--job-endpoint", "flink-jobserver:8099")
+    stack.wait("the end of flink-run", lambda: not runs(stack, "flink-run"), BACK_S)
+    expect("flink-run's exit code", stack.container("flink-run")["State"]["ExitCode"], 0)
+    stack.wait("the end of the job", lambda: not running(stack), BACK_S)
+    there = stack.offsets()[1]
+    stack.start("flink-run")
+    stack.settle(AGAIN_S)
+    say(f"  ended at {there} messages; sent again, it went on")
+    checked(stack)
+
+
+def checked(stack: Stack) -> None:
+    """Looks at every message, with no new ones meanwhile."""
+    stack.stop("producer")
+    say(f"  {stack.check()} messages, each ended once, as in a run that nobody disturbs")
+    stack.start("producer")
+
+
+def jobs_sent(stack: Stack) -> int:
+    """How many jobs flink-run has sent so far."""
+    return stack.said("flink-run").count("sent job")
+
+
+def running(stack: Stack) -> list[str]:
+    """The jobs that Flink has and that have not ended."""
+    ended = ("FINISHED", "CANCELED", "FAILED")
+    jobs = stack.flink("/jobs/overview")["jobs"]
+    return [job["jid"] for job in jobs if job["state"] not in ended]
+
+
 def recovers(stack: Stack, service: str, strike: Callable[[], None]) -> float:
     """Seconds until another process of the service runs; Docker alone starts it."""
     before = stack.container(service)["State"]["Pid"]
     strike()
     began = time.monotonic()
-
-    def runs() -> bool:
-        state = stack.container(service)["State"]
-        return state["Running"] and state["Pid"] not in (0, before)
-
-    stack.wait(f"another {service}", runs, BACK_S)
+    stack.wait(f"another {service}", lambda: runs(stack, service) not in (0, before), BACK_S)
     return time.monotonic() - began
+
+
+def runs(stack: Stack, service: str) -> int:
+    """Its process, 0 when it does not run."""
+    state = stack.container(service)["State"]
+    return int(state["Pid"]) if state["Running"] else 0
+
+
+PIPELINE = (
+    services_are_as_written,
+    pipeline_killed,
+    brokers_killed,
+    away_in_mid_stream,
+    away_at_start,
+    told_to_stop,
+)
+ON_FLINK = (
+    cluster_is_as_written,
+    task_managers_killed,
+    masters_killed,
+    kafka_killed,
+    from_flink_and_back,
+    job_told_to_stop,
+)
 
 
 def load() -> str:

@@ -4,17 +4,16 @@ topics, read from this machine through the ports that the file opens.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
-
-from kafka import TopicPartition
-from kafka.errors import KafkaError
+from urllib.request import urlopen
 
 from pipelines import schemas
 from pipelines.errors import Outage
-from pipelines.kafka import clients
+from pipelines.kafka.stopping import Progress
 from pipelines.local.processes import HOST, free_port
 from pipelines.local.registry import url
 from pipelines.producers.produce import produce
@@ -25,21 +24,26 @@ from tools.compose_smoke.docker import Docker, Failed
 FILE = Path(__file__).parents[2] / "docker-compose.yml"
 PROJECT = "khabar-smoke"
 IMAGE = "khabar:local"
-OURS = ("khabar", "producer", "tail")
 # The ports of this machine that the file opens, by the variable that moves each.
-PORTS = ("KAFKA_PORT", "REGISTRY_PORT", "METRICS_PORT")
+PORTS = ("KAFKA_PORT", "REGISTRY_PORT", "METRICS_PORT", "FLINK_PORT")
 
 
 class Stack:
-    """The project's services by their names in the file."""
+    """The project's services by their names in the file: those of no profile, or the ones named,
+    of a profile too, with what they need.
+    """
 
-    def __init__(self, docker: Docker) -> None:
+    def __init__(self, docker: Docker, *services: str, profile: str | None = None) -> None:
         self.docker = docker
         self.began = time.time()
-        self._project = ("--project-name", PROJECT, "--file", str(FILE))
+        self._services = services
+        self._project = ["--project-name", PROJECT, "--file", str(FILE)]
+        if profile:
+            self._project += ["--profile", profile]
         # Free ones: the usual ones may be in use, by a Khabar of compose for one.
         ports = {name: free_port() for name in PORTS}
         docker.environment |= {name: str(port) for name, port in ports.items()}
+        self._flink = f"http://{HOST}:{ports['FLINK_PORT']}"
         self.settings = Settings.of(
             {
                 "bootstrap_servers": f"{HOST}:{ports['KAFKA_PORT']}",
@@ -50,11 +54,20 @@ class Stack:
     def up(self) -> None:
         """Returns when all that others depend on was healthy, and the rest was started."""
         self.began = time.time()
-        self.docker.compose(*self._project, "up", "--detach", "--no-build", timeout_s=300)
+        arguments = ["up", "--detach", "--no-build", *self._services]
+        self.docker.compose(*self._project, *arguments, timeout_s=300)
 
     def down(self) -> None:
         """Also deletes the data."""
         self.docker.compose(*self._project, "down", "--volumes", "--timeout", "30")
+
+    def add(self, service: str) -> None:
+        """One more service, without those that it depends on."""
+        self.docker.compose(*self._project, "up", "--detach", "--no-build", "--no-deps", service)
+
+    def once(self, service: str, *arguments: str) -> str:
+        """Another container of the service, which ends by itself; what it says."""
+        return self.docker.compose(*self._project, "run", "--rm", service, *arguments)
 
     def left(self) -> str:
         """What there is of the project."""
@@ -114,19 +127,12 @@ class Stack:
         produce(((None, value) for value in values), self.settings, rate=rate)
 
     def offsets(self) -> tuple[int, int]:
-        """Where the raw topic ends, and up to where the pipeline has committed: with an offset goes
-        what became of its message. Needs no registry.
+        """Where the raw topic's partitions end, and up to where the pipeline has committed, in all:
+        with an offset goes what became of its message. Needs no registry.
         """
-        partition = TopicPartition(self.settings.topic(schemas.RAW), 0)
-        try:
-            consumer = clients.consumer(self.settings, group_id=self.settings.group)
-            try:
-                end = consumer.end_offsets([partition])[partition]
-                return end, consumer.committed(partition) or 0
-            finally:
-                consumer.close()
-        except KafkaError as error:
-            raise clients.failure(self.settings, error) from None
+        with Progress(self.settings, 0) as progress:
+            committed, lag = progress.counts()
+            return committed + lag, committed
 
     def await_articles(self, timeout_s: float) -> float:
         """Seconds from `up` until a subscriber has the first article."""
@@ -165,6 +171,14 @@ class Stack:
         except AssertionError as error:
             raise Failed(f"The output topics are not as they must be: {error}") from None
         return self.offsets()[0]
+
+    def flink(self, path: str) -> Any:
+        """What the job manager answers. Raises Outage when it does not."""
+        try:
+            with urlopen(self._flink + path, timeout=10) as answer:
+                return json.load(answer)
+        except OSError as error:
+            raise Outage(f"The job manager does not answer: {error}") from None
 
     def wait(self, what: str, there: Callable[[], bool], timeout_s: float) -> None:
         """Returns when it is there; Kafka and the registry may be away until then."""

@@ -9,11 +9,13 @@ import shutil
 import ssl
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import jgo
+
 from pipelines.local import fetch
-from pipelines.local.artifacts import maven, resolve
+from pipelines.local.artifacts import fetch_flink, maven, resolve
 from pipelines.local.processes import java_program
 from tools.compose_smoke.docker import Docker, Failed
 
@@ -32,15 +34,18 @@ LEFT_OUT = (
 )
 # The command that the health check calls is in a jar that a broker does not need.
 KAFKA_TOOLS = "org.apache.kafka:kafka-tools:4.1.1"
+# What a cluster runs, and a log as simple as that of the other stand-ins.
+FLINK = "org.apache.flink:flink-clients:{version}+org.slf4j:slf4j-simple:1.7.36"
 PULL_S = 300.0
 
 Say = Callable[[str], None]
 
 
-def provide(docker: Docker, python: str, kafka: str, registry: str, say: Say) -> list[str]:
-    """Makes sure that these images are there; returns those that are stand-ins."""
+def provide(docker: Docker, python: str, services: Iterable[str], say: Say) -> list[str]:
+    """Makes sure that these images are there, `python` first; returns those that are stand-ins."""
     made = []
-    for image, make in ((python, _python), (kafka, _kafka), (registry, _registry)):
+    for image in (python, *services):
+        make = _MAKERS[image.partition(":")[0]]
         if docker.fails("image", "inspect", image):
             say(f"pulling {image}")
             if docker.fails("pull", image, timeout_s=PULL_S):
@@ -120,6 +125,28 @@ def _registry(docker: Docker, image: str, python: str, say: Say) -> None:
         _build(docker, image, HERE / "registry", context, python)
 
 
+def _flink(docker: Docker, image: str, python: str, say: Say) -> None:
+    version = image.partition(":")[2].partition("-")[0]
+    with tempfile.TemporaryDirectory() as folder:
+        context = Path(folder)
+        _java(context)
+        (context / "lib").mkdir()
+        downloaded = maven(context / "maven", say)
+        for jar in jgo.resolve(FLINK.format(version=version)):
+            coordinate = f"{jar.groupId}:{jar.artifactId}:{jar.version}"
+            shutil.move(resolve(downloaded, coordinate), context / "lib")
+        shutil.rmtree(context / "maven")
+        _build(docker, image, HERE / "flink", context, python)
+
+
+def _job_server(docker: Docker, image: str, python: str, say: Say) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        context = Path(folder)
+        _java(context)
+        shutil.copytree(fetch_flink(say), context / "jars")
+        _build(docker, image, HERE / "job_server", context, python)
+
+
 def _java(context: Path) -> None:
     shutil.copytree(java_program().parents[1], context / "java", symlinks=True)
 
@@ -128,3 +155,12 @@ def _build(docker: Docker, image: str, files: Path, context: Path, python: str) 
     shutil.copytree(files, context, dirs_exist_ok=True)
     argument = ["--build-arg", f"PYTHON={python}"] if files.name != "python" else []
     docker("build", "--tag", image, *argument, str(context), timeout_s=600)
+
+
+_MAKERS = {
+    "python": _python,
+    "apache/kafka": _kafka,
+    "apicurio/apicurio-registry": _registry,
+    "flink": _flink,
+    "apache/beam_flink1.19_job_server": _job_server,
+}
