@@ -37,8 +37,9 @@ from pipelines.runner import quiet_beam
 RUNNERS = ("FlinkRunner", "PortableRunner")
 # Milliseconds between two checkpoints: a job that fails begins again at the last one.
 CHECKPOINT_MS = 2_000
-# Milliseconds after which a bundle, which is a transaction, ends.
-_BUNDLE_MS = 100
+# Milliseconds after which a bundle ends, which is a transaction. What has come while one was
+# committed is in the next, so that under load they are longer.
+_BUNDLE_MS = 20
 # What a job is run with unless told otherwise.
 _OF_EVERY: Mapping[str, str] = {
     "environment_type": "EXTERNAL",
@@ -197,7 +198,10 @@ def submit(
     group, generation = job.settings.group, job.generation
     end(options, group, generation - 1)
     pipeline = pipeline_of(options, job_name(group, generation))
-    raw = pipeline | "Read" >> ReadPartitions(job.settings, job.starts, job.generation, ends)
+    workers = max(1, options.view_as(FlinkRunnerOptions).parallelism)
+    raw = pipeline | "Read" >> ReadPartitions(
+        job.settings, job.starts, job.generation, ends, workers
+    )
     writer = OneWriter(job.settings, schema_ids, job.generation)
     messages = build_shared(raw, plan, writer)
     messages | "Write" >> Write(job.settings.group)

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import apache_beam as beam
 from apache_beam import coders
@@ -19,12 +19,18 @@ from kafka import TopicPartition
 
 from pipelines import schemas
 from pipelines.kafka import clients, stopping
+from pipelines.kafka.spread import salted
 from pipelines.records import Origin, RawMessage
 from pipelines.settings import Settings
 from pipelines.transforms import Batch, batches
 
-_POLL_MS = 100
-# A bundle ends after so many seconds, or messages, so that the runner can make a checkpoint.
+# Milliseconds that a reader waits for a first message: the worker's other partitions wait with it.
+_POLL_MS = 10
+# Milliseconds after which Kafka answers although nothing has come, and seconds until a partition
+# where nothing was is looked at again.
+_FETCH_MS, _IDLE_S = 100, 0.05
+# A bundle ends when no more messages are there at once, or after so many seconds, or messages, so
+# that the runner can make a checkpoint.
 _BUNDLE_S, _BUNDLE_RECORDS = 0.2, 2_000
 # Seconds between two looks whether the job is to stop.
 _STOP_S = 1.0
@@ -33,7 +39,7 @@ _STOP_S = 1.0
 class ReadPartitions(beam.PTransform):
     """The messages of the partitions in `starts`, from these offsets on, in batches of one
     partition each; up to `ends` where they are given, else until the job of this generation is told
-    to stop.
+    to stop. So many `workers`, the job's parallelism, share the partitions.
     """
 
     def __init__(
@@ -42,29 +48,46 @@ class ReadPartitions(beam.PTransform):
         starts: Mapping[int, int],
         generation: int,
         ends: Mapping[int, int] | None = None,
+        workers: int = 1,
     ) -> None:
         super().__init__()
         self._read = _Read(settings, generation)
-        self._elements = [
-            (number, start, sys.maxsize if ends is None else ends[number])
+        places = [
+            _Place(number, start, sys.maxsize if ends is None else ends[number])
             for number, start in starts.items()
         ]
+        self._elements = salted([place.encoded() for place in places], workers)
 
     def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection:
         return (
             begin
-            | beam.Create(self._elements)
-            | beam.Reshuffle()
+            | beam.Create(self._elements).with_output_types(bytes)
             | beam.ParDo(self._read).with_output_types(Batch)
         )
+
+
+class _Place(NamedTuple):
+    """What is to be read of a partition: from `start` on, and below `end`."""
+
+    partition: int
+    start: int
+    end: int
+
+    def encoded(self) -> bytes:
+        return b"%d %d %d" % self
+
+    @classmethod
+    def of(cls, element: bytes) -> _Place:
+        """Out of an element; what follows only spreads it."""
+        return cls(*map(int, element.split()[:3]))
 
 
 class _Provider(RestrictionProvider):
     """Offsets that are still to be read."""
 
-    def initial_restriction(self, element: tuple[int, int, int]) -> OffsetRange:
-        _, start, end = element
-        return OffsetRange(start, max(start, end))
+    def initial_restriction(self, element: bytes) -> OffsetRange:
+        place = _Place.of(element)
+        return OffsetRange(place.start, max(place.start, place.end))
 
     def create_tracker(self, restriction: OffsetRange) -> OffsetRestrictionTracker:
         return OffsetRestrictionTracker(restriction)
@@ -87,22 +110,23 @@ class _Read(beam.DoFn):
     @beam.DoFn.unbounded_per_element()
     def process(
         self,
-        element: tuple[int, int, int],
+        element: bytes,
         tracker: Any = beam.DoFn.RestrictionParam(_PROVIDER),  # noqa: B008 - Beam's way
     ) -> Iterator[Batch]:
-        restriction = tracker.current_restriction()
-        reader = _reader(self._settings, element[0])
+        place, restriction = _Place.of(element), tracker.current_restriction()
+        reader = _reader(self._settings, place.partition)
         with reader.lock:
             reader.go_to(restriction.start)
             # Behind a record of this job, never behind a mark of Kafka's.
-            read = restriction.start if restriction.start > element[1] else 0
+            read = restriction.start if restriction.start > place.start else 0
             if reader.stopped(self._generation):
                 reader.ended(self._generation, read)
                 tracker.try_claim(restriction.stop)
                 return
             deadline, count = time.monotonic() + _BUNDLE_S, 0
             while True:
-                for batch in batches(reader.poll()):
+                before = count
+                for batch in batches(reader.poll(0 if count else _POLL_MS)):
                     last = batch[-1].origin.offset
                     if not tracker.try_claim(last):
                         return
@@ -112,8 +136,9 @@ class _Read(beam.DoFn):
                     reader.ended(self._generation, read)
                     tracker.try_claim(restriction.stop)
                     return
-                if not count or count >= _BUNDLE_RECORDS or time.monotonic() >= deadline:
-                    tracker.defer_remainder(Duration(seconds=0))
+                is_full = count >= _BUNDLE_RECORDS or time.monotonic() >= deadline
+                if is_full or count == before:
+                    tracker.defer_remainder(Duration(seconds=0 if count else _IDLE_S))
                     return
 
 
@@ -127,7 +152,7 @@ class _Reader:
         self._looked = 0.0
         self._settings = settings
         self._consumer = clients.consumer(
-            settings, group_id=stopping.group_of(settings), fetch_max_wait_ms=_POLL_MS
+            settings, group_id=stopping.group_of(settings), fetch_max_wait_ms=_FETCH_MS
         )
         self._consumer.assign([self._partition])
 
@@ -148,8 +173,8 @@ class _Reader:
         """Says that this job has read up to this offset, and no farther."""
         stopping.acknowledge(self._consumer, self._partition, generation, read)
 
-    def poll(self) -> Iterable[RawMessage]:
-        for found in self._consumer.poll(_POLL_MS, max_records=512).values():
+    def poll(self, timeout_ms: int) -> Iterable[RawMessage]:
+        for found in self._consumer.poll(timeout_ms, max_records=512).values():
             for record in found:
                 yield RawMessage(
                     Origin(record.topic, record.partition, record.offset, record.timestamp),

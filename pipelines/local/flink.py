@@ -13,11 +13,13 @@ from pipelines.local.group import Group
 from pipelines.local.processes import HOST, answers, free_port, java_program
 
 HEAP_MB = 1024
-# Seconds between two tries of a job that failed; it is tried as often as it takes.
+# Seconds between two tries of a job that failed; it is tried as often as it takes. What goes from
+# one step to the next waits for company, by default for 100 ms.
 _CONFIGURATION = """\
 restart-strategy.type: fixed-delay
 restart-strategy.fixed-delay.attempts: 1000000
 restart-strategy.fixed-delay.delay: 1 s
+execution.buffer-timeout.interval: 5 ms
 """
 # Of a cluster. A task manager takes none of its keys of memory from elsewhere, and one that is gone
 # is missed after five seconds.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from urllib.request import urlopen
 
 import psutil
 import pytest
@@ -181,6 +183,17 @@ def test_an_exception_in_a_stage(cluster: Cluster, settings: Settings) -> None:
     assert ("dead-letter", "unknown-schema") in found(settings).values()
 
 
+def partitions_by_worker(flink: Flink) -> list[int]:
+    """How many elements each subtask of the reading step was given, as Flink's REST tells it."""
+    jobs = f"http://{flink.addresses.master}/jobs"
+    with urlopen(jobs) as answer:
+        (job,) = [each["id"] for each in json.load(answer)["jobs"] if each["status"] == "RUNNING"]
+    with urlopen(f"{jobs}/{job}") as answer:
+        (step,) = [each["id"] for each in json.load(answer)["vertices"] if "Decode" in each["name"]]
+    with urlopen(f"{jobs}/{job}/vertices/{step}") as answer:
+        return [each["metrics"]["read-records"] for each in json.load(answer)["subtasks"]]
+
+
 def test_a_task_manager_is_killed(services: Services) -> None:
     """On two task managers of one slot each: one is killed and replaced again and again, the job
     server is killed while the job lives on, until the one that is sent next takes its slots, the
@@ -192,6 +205,8 @@ def test_a_task_manager_is_killed(services: Services) -> None:
     with Flink(task_managers=2) as flink:
         cluster = Cluster(services, flink)
         with submitted(cluster, settings) as process:
+            await_seen(settings, 1_000)
+            assert partitions_by_worker(flink) == [2, 2]
             for number in range(4):
                 await_seen(settings, seen(settings) + 1_000)
                 flink.kill_task_manager(number % 2)
