@@ -18,7 +18,7 @@ from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
 
 from pipelines import schemas
-from pipelines.errors import Outage
+from pipelines.errors import Outage, Superseded
 from pipelines.kafka import clients
 from pipelines.settings import Settings
 
@@ -55,9 +55,17 @@ def acknowledge(consumer: Any, place: TopicPartition, generation: int, read: int
 
 
 def sent(settings: Settings, job: Sent) -> None:
-    """Says that this job is the one now: all earlier ones are to end. Raises Outage."""
+    """Says that this job is the one now: all earlier ones are to end.
+
+    Raises Outage, and Superseded where a later one has said so already.
+    """
     with _watching(settings) as (stops, _):
-        _commit(stops, settings, job.generation - 1, str(job))
+        found = _sent(stops, settings)
+        if found is not None and found.generation > job.generation:
+            raise Superseded(
+                f"Another instance of group {settings.group} has taken over; this one ends."
+            )
+        _commit(stops, settings, job.generation - 1, job)
 
 
 def tell(settings: Settings, generation: int) -> None:
@@ -70,21 +78,20 @@ def tell(settings: Settings, generation: int) -> None:
 def current(settings: Settings) -> Sent | None:
     """The job that was sent last, None when none was. Raises Outage."""
     with _watching(settings) as (stops, _):
-        found = _sent(stops, settings)
-        return Sent(*map(int, found.split())) if found else None
+        return _sent(stops, settings)
 
 
 def _order(settings: Settings) -> TopicPartition:
     return TopicPartition(settings.topic(schemas.INDEX), 0)
 
 
-def _sent(stops: Any, settings: Settings) -> str:
+def _sent(stops: Any, settings: Settings) -> Sent | None:
     order = stops.committed(_order(settings), metadata=True, timeout_ms=clients.ANSWER_MS)
-    return str(order.metadata) if order else ""
+    return Sent(*map(int, order.metadata.split())) if order and order.metadata else None
 
 
-def _commit(stops: Any, settings: Settings, generation: int, sent: str) -> None:
-    order = {_order(settings): OffsetAndMetadata(generation, sent, -1)}
+def _commit(stops: Any, settings: Settings, generation: int, sent: Sent | None) -> None:
+    order = {_order(settings): OffsetAndMetadata(generation, str(sent or ""), -1)}
     stops.commit(order, timeout_ms=clients.ANSWER_MS)
 
 

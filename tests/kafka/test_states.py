@@ -67,6 +67,21 @@ def test_who_cannot_use_the_state_leaves_the_writer_be(kafka: Settings, monkeypa
     job.close()
 
 
+def test_a_zombie_of_flink_leaves_the_writer_be(kafka: Settings) -> None:
+    """A writer that Flink starts again after a later job was sent ends before it fences anybody:
+    the later one goes on."""
+    opened(kafka).close()
+    job = opened(kafka)
+    zombie = Job(kafka, schema_ids(kafka), warn=lambda line: None)
+    with pytest.raises(Superseded):
+        zombie.open_writer(1)
+    zombie.close()
+    send(articles(1, seed=5), kafka)
+    assert job.next_batch() is not None
+    job.commit()
+    job.close()
+
+
 def test_two_groups_on_one_index_are_refused(kafka: Settings) -> None:
     """A second group on the same topics would mix its stories into the first one's: it is refused,
     and told whose they are."""
