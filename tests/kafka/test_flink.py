@@ -194,6 +194,14 @@ def partitions_by_worker(flink: Flink) -> list[int]:
         return [each["metrics"]["read-records"] for each in json.load(answer)["subtasks"]]
 
 
+def await_partitions_by_worker(flink: Flink, timeout_s: float = 90) -> list[int]:
+    """The same, once all four are counted: Flink gathers its metrics every ten seconds."""
+    deadline = time.monotonic() + timeout_s
+    while sum(found := partitions_by_worker(flink)) < 4 and time.monotonic() < deadline:
+        time.sleep(1.0)
+    return found
+
+
 def test_a_task_manager_is_killed(services: Services) -> None:
     """On two task managers of one slot each: one is killed and replaced again and again, the job
     server is killed while the job lives on, until the one that is sent next takes its slots, the
@@ -206,7 +214,7 @@ def test_a_task_manager_is_killed(services: Services) -> None:
         cluster = Cluster(services, flink)
         with submitted(cluster, settings) as process:
             await_seen(settings, 1_000)
-            assert partitions_by_worker(flink) == [2, 2]
+            assert await_partitions_by_worker(flink) == [2, 2]
             for number in range(4):
                 await_seen(settings, seen(settings) + 1_000)
                 flink.kill_task_manager(number % 2)
