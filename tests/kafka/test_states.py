@@ -147,7 +147,7 @@ def test_a_signal_at_any_moment_of_the_start_ends_with_0(kafka: Settings, after_
 def test_new_partitions_are_read(kafka: Settings, monkeypatch) -> None:
     """Partitions added to the raw topic are read from their beginning, without a restart."""
     monkeypatch.setattr(transaction, "WATCH_S", 0.2)
-    monkeypatch.setattr(transaction, "_METADATA_MS", 500)
+    monkeypatch.setattr(transaction, "METADATA_MS", 500)
     job = opened(kafka)
     admin = clients.admin(kafka)
     admin.create_partitions({kafka.topic(schemas.RAW): 3})
