@@ -16,7 +16,6 @@ from contextlib import chdir
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
 import pytest
 
 from pipelines.backfill import PARTS, sources_of
@@ -24,6 +23,7 @@ from pipelines.local import Flink
 from pipelines.process import WRITTEN, plan_of
 from pipelines.settings import Settings
 from tests.kafka.corpus import articles
+from tests.kafka.harness import workers
 from tests.test_process import records
 
 pytestmark = pytest.mark.slow
@@ -193,13 +193,6 @@ def test_a_killed_worker(archive: Archive) -> None:
         process.kill()
     assert process.returncode == 0, said
     archive.check()
-
-
-def workers(flink: Flink) -> list[psutil.Process]:
-    """The processes that run the stages."""
-    assert flink._pool
-    pool = psutil.Process(flink._pool._watchdog.pid).children(recursive=True)
-    return [each for each in pool if "SdkHarness" in " ".join(each.cmdline())]
 
 
 def test_a_killed_job_server(archive: Archive) -> None:

@@ -12,13 +12,16 @@ import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from pipelines import schemas
 from pipelines.kafka.tail import Tailed, tail
+from pipelines.local import Flink
 from pipelines.producers.produce import produce
 from pipelines.records import Origin, RawMessage, StageError
 from pipelines.settings import Settings
@@ -72,6 +75,16 @@ def command(
         encoding="utf-8",
         timeout=timeout_s,
     )
+
+
+def workers(flink: Flink) -> list[psutil.Process]:
+    """The processes on Flink that run the stages."""
+    found = []
+    for process in psutil.Process(flink.pool_pid).children(recursive=True):
+        with suppress(psutil.Error):  # it ended in this moment
+            if "SdkHarness" in " ".join(process.cmdline()):
+                found.append(process)
+    return found
 
 
 class Supervisor:

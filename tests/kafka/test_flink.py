@@ -23,7 +23,15 @@ from pipelines.producers.produce import produce
 from pipelines.settings import Settings
 from tests.conftest import _job
 from tests.kafka.corpus import articles
-from tests.kafka.harness import REPOSITORY, check_all_topics, command, environment, found, read
+from tests.kafka.harness import (
+    REPOSITORY,
+    check_all_topics,
+    command,
+    environment,
+    found,
+    read,
+    workers,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -128,16 +136,6 @@ def test_caught_up(cluster: Cluster, settings: Settings) -> None:
         assert seen(settings) == 2_000
 
 
-def workers(cluster: Cluster) -> list[psutil.Process]:
-    """The processes that run the stages."""
-    found = []
-    for process in psutil.Process(cluster.flink.pool_pid).children(recursive=True):
-        with suppress(psutil.Error):  # it ended in this moment
-            if "SdkHarness" in " ".join(process.cmdline()):
-                found.append(process)
-    return found
-
-
 def test_killed_again_and_again(cluster: Cluster, settings: Settings) -> None:
     """A worker is killed, and the job server with Flink in it, at varied moments of 20,000
     articles; the job goes on by itself in the one case, and is sent again in the other."""
@@ -149,7 +147,7 @@ def test_killed_again_and_again(cluster: Cluster, settings: Settings) -> None:
             await_seen(settings, min(count, seen(settings) + 300))
             time.sleep(chance.uniform(0, 3))
             if number % 2:
-                killed = workers(cluster)
+                killed = workers(cluster.flink)
                 assert killed
                 for worker in killed:
                     worker.kill()
@@ -248,7 +246,7 @@ def test_a_zombie(cluster: Cluster, settings: Settings) -> None:
     send(2_000, settings)
     with submitted(cluster, settings) as old:
         await_seen(settings, 300)
-        stopped = workers(cluster)
+        stopped = workers(cluster.flink)
         assert stopped
         for worker in stopped:
             worker.suspend()
