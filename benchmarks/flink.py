@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path
 
@@ -105,22 +105,25 @@ def watched(made: Settings) -> float:
     raise SystemExit(f"{made.group}: not done within {PATIENCE_S:.0f} s")
 
 
-def rate(services: Services, name: str, arguments: list[str]) -> float:
+def rate(services: Services, name: str, workers: int = 0) -> float:
+    """Of so many workers on a Flink of their own, without them of one process."""
     made = job(services, name)
     produce(((b"%d" % n, value) for n, value in enumerate(varied(COUNT))), made)
-    with command(made, "run", *arguments, "--until-caught-up") as process:
-        found = watched(made)
-        process.wait(120)
+    with ExitStack() as stack:
+        arguments = on_flink(stack.enter_context(Flink()), workers) if workers else []
+        with command(made, "run", *arguments, "--until-caught-up") as process:
+            found = watched(made)
+            process.wait(120)
     return found
 
 
-def workers(services: Services, running: Flink) -> None:
+def workers(services: Services) -> None:
     """One process, then one worker and two on Flink."""
-    one = rate(services, "one-process", [])
+    one = rate(services, "one-process")
     print(f"one process: {one:.0f} articles/s", flush=True)
-    single = rate(services, "one-worker", on_flink(running, 1))
+    single = rate(services, "one-worker", 1)
     print(f"Flink, one worker: {single:.0f} articles/s, {single / one:.2f} of one process")
-    two = rate(services, "two-workers", on_flink(running, 2))
+    two = rate(services, "two-workers", 2)
     print(
         f"Flink, two workers: {two:.0f} articles/s, {two / single:.2f} times one worker, on "
         f"{os.cpu_count()} cores for workers, Flink and Kafka together",
@@ -128,7 +131,7 @@ def workers(services: Services, running: Flink) -> None:
     )
 
 
-def writer(services: Services, running: Flink) -> None:
+def writer(services: Services) -> None:
     """What decides, encodes and commits, alone: as a plain loop, then on Flink behind a shuffle."""
     with tempfile.TemporaryDirectory() as folder:
         made = job(services, "plain-writer")
@@ -137,7 +140,8 @@ def writer(services: Services, running: Flink) -> None:
         print(f"plain loop: {plain:.0f} articles/s", flush=True)
         made = job(services, "flink-writer")
         files = prepare(made, Path(folder))
-        there = flink_writer(made, running, files)
+        with Flink() as running:
+            there = flink_writer(made, running, files)
         print(f"Flink: {there:.0f} articles/s, {there / plain:.2f} of the plain loop", flush=True)
 
 
@@ -226,7 +230,12 @@ def flink_writer(made: Settings, running: Flink, files: list[str]) -> float:
     return rate
 
 
-def latency(services: Services, running: Flink) -> None:
+def latency(services: Services) -> None:
+    with Flink() as running:
+        _latency(services, running)
+
+
+def _latency(services: Services, running: Flink) -> None:
     """From produce to visible, then the time until a job that is sent again writes."""
     made = job(services, "flink-latency")
     sent: dict[str, float] = {}
@@ -283,9 +292,10 @@ def latency(services: Services, running: Flink) -> None:
 
 def main() -> None:
     parts = {"workers": workers, "writer": writer, "latency": latency}
-    with Services() as services, Flink() as running:
+    # What has run on a Flink slows down what comes next: workers of a job that was cancelled stay.
+    with Services() as services:
         for name in sys.argv[1:] or parts:
-            parts[name](services, running)
+            parts[name](services)
 
 
 if __name__ == "__main__":
