@@ -14,12 +14,15 @@ from pipelines.local.processes import HOST, answers, free_port, java_program
 
 HEAP_MB = 1024
 # Seconds between two tries of a job that failed; it is tried as often as it takes. What goes from
-# one step to the next waits for company, by default for 100 ms.
+# one step to the next waits for company, by default for 100 ms. Checkpoints are files, for in memory
+# 5 MB are too many, and Beam 2.62 keeps a trace of each bundle of a reader (docs/scaling.md).
 _CONFIGURATION = """\
 restart-strategy.type: fixed-delay
 restart-strategy.fixed-delay.attempts: 1000000
 restart-strategy.fixed-delay.delay: 1 s
 execution.buffer-timeout.interval: 5 ms
+state.checkpoint-storage: filesystem
+state.checkpoints.dir: {checkpoints}
 """
 # Of a cluster. A task manager takes none of its keys of memory from elsewhere, and one that is gone
 # is missed after five seconds.
@@ -121,10 +124,11 @@ class Flink(Group):
     def _prepare(self) -> None:
         self._jars = fetch_flink(self._report)
         self._ports = [free_port() for _ in range(6)]
-        configuration = _CONFIGURATION
+        folder = self._make_folder()
+        configuration = _CONFIGURATION.format(checkpoints=(folder / "checkpoints").as_uri())
         if self._task_managers:
             configuration += _CLUSTER.format(rpc=self._ports[4], rest=self._ports[5])
-        (self._make_folder() / "flink-conf.yaml").write_text(configuration, encoding="ascii")
+        (folder / "flink-conf.yaml").write_text(configuration, encoding="ascii")
 
     def _start(self) -> None:
         self._report("starting Flink and its workers")
