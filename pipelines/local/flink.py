@@ -14,7 +14,7 @@ from pipelines.local.processes import HOST, answers, free_port, java_program
 
 HEAP_MB = 1024
 # Seconds between two tries of a job that failed; it is tried as often as it takes. What goes from
-# one step to the next waits for company, by default for 100 ms. Checkpoints are files, for in memory
+# one step to the next waits for company, by default for 100 ms. Checkpoints are files: in memory
 # 5 MB are too many, and Beam 2.62 keeps a trace of each bundle of a reader (docs/scaling.md).
 _CONFIGURATION = """\
 restart-strategy.type: fixed-delay
