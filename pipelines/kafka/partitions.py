@@ -7,14 +7,16 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import apache_beam as beam
 from apache_beam import coders
 from apache_beam.io.restriction_trackers import OffsetRange, OffsetRestrictionTracker
 from apache_beam.transforms.core import RestrictionProvider
-from apache_beam.utils.timestamp import Duration
+from apache_beam.transforms.timeutil import TimeDomain
+from apache_beam.transforms.userstate import TimerSpec, on_timer
+from apache_beam.utils.timestamp import Duration, Timestamp
 from kafka import TopicPartition
 
 from pipelines import schemas
@@ -32,6 +34,8 @@ _FETCH_MS, _IDLE_S = 100, 0.05
 # A bundle ends when no more messages are there at once, or after so many seconds, or messages, so
 # that the runner can make a checkpoint.
 _BUNDLE_S, _BUNDLE_RECORDS = 0.2, 2_000
+# Seconds until a source that is at its end is asked again.
+_NEVER_S = 24 * 3600
 # Seconds between two looks whether the job is to stop.
 _STOP_S = 1.0
 
@@ -61,8 +65,9 @@ class ReadPartitions(beam.PTransform):
     def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection:
         return (
             begin
-            | beam.Create(self._elements).with_output_types(bytes)
-            | beam.ParDo(self._read).with_output_types(Batch)
+            | beam.Impulse()
+            | "Start" >> beam.ParDo(_Start(self._elements)).with_output_types(tuple[bytes, int])
+            | "Read" >> beam.ParDo(self._read).with_output_types(Batch)
         )
 
 
@@ -82,72 +87,101 @@ class _Place(NamedTuple):
         return cls(*map(int, element.split()[:3]))
 
 
-class _Provider(RestrictionProvider):
-    """Offsets that are still to be read."""
+class _Whole(RestrictionProvider):
+    """One step, and one that is never done."""
 
     def initial_restriction(self, element: bytes) -> OffsetRange:
-        place = _Place.of(element)
-        return OffsetRange(place.start, max(place.start, place.end))
+        return OffsetRange(0, 2)
 
     def create_tracker(self, restriction: OffsetRange) -> OffsetRestrictionTracker:
         return OffsetRestrictionTracker(restriction)
 
-    def restriction_size(self, element: Any, restriction: OffsetRange) -> int:
+    def restriction_size(self, element: bytes, restriction: OffsetRange) -> int:
         return 1
 
     def restriction_coder(self) -> coders.Coder:
         return coders.PickleCoder()
 
 
-_PROVIDER = _Provider()
+_WHOLE = _Whole()
 
 
-class _Read(beam.DoFn):
-    def __init__(self, settings: Settings, generation: int) -> None:
-        self._settings = settings
-        self._generation = generation
+class _Start(beam.DoFn):
+    """Gives the elements once, and has no end: behind a source that has ended Flink's runner lets
+    no timer fire.
+    """
+
+    def __init__(self, elements: Sequence[bytes]) -> None:
+        self._elements = elements
 
     @beam.DoFn.unbounded_per_element()
     def process(
         self,
         element: bytes,
-        tracker: Any = beam.DoFn.RestrictionParam(_PROVIDER),  # noqa: B008 - Beam's way
+        tracker: Any = beam.DoFn.RestrictionParam(_WHOLE),  # noqa: B008 - Beam's way
+    ) -> Iterator[tuple[bytes, int]]:
+        if tracker.current_restriction().start == 0 and tracker.try_claim(0):
+            yield from ((element, 0) for element in self._elements)
+        tracker.defer_remainder(Duration(seconds=_NEVER_S))
+
+
+class _Read(beam.DoFn):
+    """Reads when its timer fires, whose tag says from which offset on, and sets the next one: so
+    the runner keeps one timer for each partition, and its checkpoints hold the offsets. A
+    splittable DoFn would be Beam's usual way; its Flink runner keeps a trace of each time that one
+    is put off, for good (issue 27648 there).
+    """
+
+    NEXT = TimerSpec("next", TimeDomain.REAL_TIME)
+
+    def __init__(self, settings: Settings, generation: int) -> None:
+        self._settings = settings
+        self._generation = generation
+
+    def process(
+        self,
+        element: tuple[bytes, int],
+        following: Any = beam.DoFn.TimerParam(NEXT),  # noqa: B008 - Beam's way
+    ) -> None:
+        _set(following, _Place.of(element[0]).start)
+
+    @on_timer(NEXT)
+    def read(
+        self,
+        key: Any = beam.DoFn.KeyParam,
+        tag: Any = beam.DoFn.DynamicTimerTagParam,
+        following: Any = beam.DoFn.TimerParam(NEXT),  # noqa: B008 - Beam's way
     ) -> Iterator[Batch]:
-        place, restriction = _Place.of(element), tracker.current_restriction()
+        place, start = _Place.of(key), int(tag)
         reader = _reader(self._settings, place.partition)
         with reader.lock:
-            reader.go_to(restriction.start)
-            # Behind a record of this job, never behind a mark of Kafka's.
-            read = restriction.start if restriction.start > place.start else 0
-            if reader.stopped(self._generation):
-                reader.ended(self._generation, read)
-                tracker.try_claim(restriction.stop)
-                return
+            reader.go_to(start)
             deadline, count = time.monotonic() + _BUNDLE_S, 0
-            while True:
+            while reader.at < place.end and not reader.stopped(self._generation):
                 before = count
-                for batch in batches(reader.poll(0 if count else _POLL_MS)):
-                    last = batch[-1].origin.offset
-                    if not tracker.try_claim(last):
-                        return
-                    read, count = last + 1, count + len(batch)
+                for batch in batches(reader.poll(0 if count else _POLL_MS, place.end)):
+                    count += len(batch)
                     yield batch
-                if reader.at >= restriction.stop:
-                    reader.ended(self._generation, read)
-                    tracker.try_claim(restriction.stop)
-                    return
                 is_full = count >= _BUNDLE_RECORDS or time.monotonic() >= deadline
                 if is_full or count == before:
-                    tracker.defer_remainder(Duration(seconds=0 if count else _IDLE_S))
+                    _set(following, reader.read, 0 if count else _IDLE_S)
                     return
+            # Behind a record of this job, never behind a mark of Kafka's.
+            reader.ended(self._generation, reader.read if reader.read > place.start else 0)
+
+
+def _set(timer: Any, offset: int, wait_s: float = 0) -> None:
+    timer.set(Timestamp.of(time.time() + wait_s), dynamic_timer_tag=str(offset))
 
 
 class _Reader:
-    """A consumer of one partition, which goes on from bundle to bundle."""
+    """A consumer of one partition, which goes on from bundle to bundle. `read` is the offset behind
+    the last message that was handed out; `at` may be farther, behind marks of Kafka's.
+    """
 
     def __init__(self, settings: Settings, partition: int) -> None:
         self.lock = threading.Lock()
-        self.at = -1
+        self.read = self.at = -1
         self._partition = TopicPartition(settings.topic(schemas.RAW), partition)
         self._looked = 0.0
         self._settings = settings
@@ -157,9 +191,9 @@ class _Reader:
         self._consumer.assign([self._partition])
 
     def go_to(self, offset: int) -> None:
-        if self.at != offset:
+        if self.read != offset:
             self._consumer.seek(self._partition, offset)
-            self.at = offset
+            self.read = self.at = offset
 
     def stopped(self, generation: int) -> bool:
         """Whether the job of this generation is told to end."""
@@ -173,9 +207,13 @@ class _Reader:
         """Says that this job has read up to this offset, and no farther."""
         stopping.acknowledge(self._consumer, self._partition, generation, read)
 
-    def poll(self, timeout_ms: int) -> Iterable[RawMessage]:
+    def poll(self, timeout_ms: int, end: int) -> Iterator[RawMessage]:
+        """The messages that are there, below `end`."""
         for found in self._consumer.poll(timeout_ms, max_records=512).values():
             for record in found:
+                if record.offset >= end:
+                    break
+                self.read = record.offset + 1
                 yield RawMessage(
                     Origin(record.topic, record.partition, record.offset, record.timestamp),
                     record.key,
@@ -183,7 +221,7 @@ class _Reader:
                     tuple(record.headers or ()),
                 )
         position = self._consumer.position(self._partition, timeout_ms=1000)
-        self.at = self.at if position is None else position
+        self.at = self.read if position is None else position
 
 
 # Workers make a DoFn anew for each bundle; a consumer must not be.
