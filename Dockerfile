@@ -27,7 +27,7 @@ RUN pip --python /opt/khabar install --no-cache-dir --no-deps --no-build-isolati
 FROM python:3.13-slim AS base
 
 COPY --from=packages /opt/khabar /opt/khabar
-# The environment's own programs first: a Beam worker starts `python`. And machine code for every
+# The environment's own programs first. And machine code for every
 # processor of the architecture: else it would be of use only on the kind that built the image.
 ENV PATH=/opt/khabar/bin:$PATH \
     NUMBA_CPU_NAME=generic
@@ -41,7 +41,8 @@ RUN python -m pipelines.rehearsal
 # A Beam worker, for a runner that has its workers elsewhere.
 FROM base AS worker
 
-ENTRYPOINT ["python", "-m", "apache_beam.runners.worker.worker_pool_main", "--service_port=50000"]
+# Loopback is where Flink's side of Beam asks for workers, see docs/scaling.md.
+ENTRYPOINT ["python", "-m", "pipelines.pool", "127.0.0.1:50000"]
 
 
 # Last, so that it is what a build makes when no target is named.

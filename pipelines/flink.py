@@ -47,7 +47,7 @@ _OF_EVERY: Mapping[str, str] = {
     "execution_retry_delay": "1000",
     "parallelism": "2",
     # Processes of each pool: Python has the stages of one process take turns.
-    "sdk_worker_parallelism": "2",
+    "sdk_worker_parallelism": "4",
     # Else it lists what is installed here, by pip, which an image may be without.
     "experiments": "disable_logging_submission_environment",
 }

@@ -245,7 +245,7 @@ def test_a_node_is_one_place():
         host, port = options.environment_config.split(":")
         looks = SERVICES[f"flink-workers-{n}"]["healthcheck"]["test"][-1]
         assert f"/dev/tcp/{host}/{port}" in looks
-        assert f"--service_port={port}" in DOCKERFILE
+        assert f'"{options.environment_config}"]' in DOCKERFILE
 
 
 def test_flink_fits_its_memory():
@@ -333,8 +333,8 @@ def test_image_of_the_command_and_of_the_worker():
     assert json.loads(entries["worker"][0].removeprefix("ENTRYPOINT")) == [
         "python",
         "-m",
-        "apache_beam.runners.worker.worker_pool_main",
-        "--service_port=50000",
+        "pipelines.pool",
+        "127.0.0.1:50000",
     ]
     assert any("PATH=/opt/khabar/bin:$PATH" in line for line in made["base"])
     images = {"khabar": "khabar:local", "worker": "khabar-worker:local"}

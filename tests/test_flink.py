@@ -74,7 +74,7 @@ def test_a_bounded_job():
         "--execution_retry_delay=1000",
         "--number_of_execution_retries=3",
         "--parallelism=2",
-        "--sdk_worker_parallelism=2",
+        "--sdk_worker_parallelism=4",
         "--runner=PortableRunner",
         "--experiments=disable_logging_submission_environment",
     }

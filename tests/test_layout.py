@@ -38,6 +38,7 @@ THEIRS = {
         "backfill",
         "flink",
         "graph",
+        "pool",
         "transforms",
         "settings",
         "kafka",

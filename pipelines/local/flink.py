@@ -2,11 +2,9 @@
 cluster has on several machines.
 """
 
-import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from pipelines.local.artifacts import fetch_flink
 from pipelines.local.group import Group
@@ -14,15 +12,12 @@ from pipelines.local.processes import HOST, answers, free_port, java_program
 
 HEAP_MB = 1024
 # Seconds between two tries of a job that failed; it is tried as often as it takes. What goes from
-# one step to the next waits for company, by default for 100 ms. Checkpoints are files: in memory
-# 5 MB are too many, and Beam 2.62 keeps a trace of each bundle of a reader (docs/scaling.md).
+# one step to the next waits for company, by default for 100 ms.
 _CONFIGURATION = """\
 restart-strategy.type: fixed-delay
 restart-strategy.fixed-delay.attempts: 1000000
 restart-strategy.fixed-delay.delay: 1 s
 execution.buffer-timeout.interval: 5 ms
-state.checkpoint-storage: filesystem
-state.checkpoints.dir: {checkpoints}
 """
 # Of a cluster. A task manager takes none of its keys of memory from elsewhere, and one that is gone
 # is missed after five seconds.
@@ -125,7 +120,7 @@ class Flink(Group):
         self._jars = fetch_flink(self._report)
         self._ports = [free_port() for _ in range(6)]
         folder = self._make_folder()
-        configuration = _CONFIGURATION.format(checkpoints=(folder / "checkpoints").as_uri())
+        configuration = _CONFIGURATION
         if self._task_managers:
             configuration += _CLUSTER.format(rpc=self._ports[4], rest=self._ports[5])
         (folder / "flink-conf.yaml").write_text(configuration, encoding="ascii")
@@ -163,12 +158,8 @@ class Flink(Group):
         self._await("flink", lambda: all(map(answers, self._ports[:2])))
 
     def _start_pool(self) -> None:
-        pool = "apache_beam.runners.worker.worker_pool_main"
-        command = [sys.executable, "-m", pool, f"--service_port={self._ports[2]}"]
-        # The pool starts its workers as `python`.
-        beside = str(Path(sys.executable).parent)
-        environment = os.environ | {"PATH": f"{beside}{os.pathsep}{os.environ.get('PATH', '')}"}
-        self._launch("workers", command, environment=environment)
+        command = [sys.executable, "-m", "pipelines.pool", f"{HOST}:{self._ports[2]}"]
+        self._launch("workers", command)
 
     def _await_pool(self) -> None:
         self._await("workers", lambda: answers(self._ports[2]))

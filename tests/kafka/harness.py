@@ -12,7 +12,7 @@ import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -79,12 +79,8 @@ def command(
 
 def workers(flink: Flink) -> list[psutil.Process]:
     """The processes on Flink that run the stages."""
-    found = []
-    for process in psutil.Process(flink.pool_pid).children(recursive=True):
-        with suppress(psutil.Error):  # it ended in this moment
-            if "SdkHarness" in " ".join(process.cmdline()):
-                found.append(process)
-    return found
+    (watched,) = psutil.Process(flink.pool_pid).children()
+    return [worker for child in watched.children() for worker in child.children()]
 
 
 class Supervisor:

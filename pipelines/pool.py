@@ -1,0 +1,75 @@
+"""A pool of Beam's workers, for task managers of Flink to start theirs from. Each is forked from a
+process that has loaded everything (`loaded`), so it starts at once, and shares what it only reads.
+
+    python -m pipelines.pool HOST:PORT
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
+from multiprocessing.forkserver import ensure_running
+from typing import Any
+
+import grpc
+from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc
+from apache_beam.runners.worker.sdk_worker import SdkHarness
+
+# Seconds that a worker may take to end; its bundle is broken off, and the job does it again.
+_END_S = 10.0
+
+_forks = get_context("forkserver")
+
+
+class _Pool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):  # type: ignore[misc] # no types
+    """Beam's protocol: the runner names workers, and where they get their work."""
+
+    def __init__(self) -> None:
+        self._workers: dict[str, Any] = {}
+
+    def StartWorker(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's name
+        place = request.control_endpoint.url, request.worker_id
+        worker = _forks.Process(target=_work, args=place)
+        worker.start()
+        self._workers[request.worker_id] = worker
+        return beam_fn_api_pb2.StartWorkerResponse()
+
+    def StopWorker(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's name
+        worker = self._workers.pop(request.worker_id, None)
+        if worker is not None:
+            worker.terminate()
+            worker.join(_END_S)
+            worker.kill()
+        return beam_fn_api_pb2.StopWorkerResponse()
+
+
+def _work(control: str, worker_id: str) -> None:
+    threading.Thread(target=_end_with_pool, daemon=True).start()
+    # What the bundle gives is sent at its end, not in between: the runner passes it on then.
+    SdkHarness(control, worker_id=worker_id, state_cache_size=0, data_buffer_time_limit_ms=-1).run()
+
+
+def _end_with_pool() -> None:
+    pool = parent_process()
+    assert pool is not None
+    wait([pool.sentinel])
+    os._exit(1)
+
+
+def main(address: str) -> None:
+    """Serves until it is ended."""
+    _forks.set_forkserver_preload(["pipelines.loaded"])
+    ensure_running()
+    server = grpc.server(ThreadPoolExecutor(max_workers=4))
+    beam_fn_api_pb2_grpc.add_BeamFnExternalWorkerPoolServicer_to_server(_Pool(), server)
+    server.add_insecure_port(address)
+    server.start()
+    server.wait_for_termination()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
