@@ -13,7 +13,7 @@ demo: $(VENV)/installed
 	@$(BIN)/khabar demo
 
 test: $(VENV)/dev
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile
 
 # 5 is pytest's exit code for "no test is marked so".
 test-slow: $(VENV)/dev
