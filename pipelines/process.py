@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
+from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
 
@@ -36,6 +37,8 @@ _PREFIX = "news"
 WRITTEN = (schemas.ARTICLES, schemas.DUPLICATES, schemas.ENTITIES, schemas.DEAD_LETTERS)
 _FACT = "khabar-"
 _CLOCK_TOLERANCE_MS = 3600 * 1000
+# Of encoded records, after which a block of a file is full: about fastavro's own measure.
+_BLOCK_BYTES = 16_000
 
 
 def process(
@@ -184,6 +187,17 @@ class _Write(beam.DoFn):
             _edges[self._job][1].write(message)
 
 
+class _Block:
+    """Records that are encoded already, as `fastavro` takes them from another file."""
+
+    def __init__(self) -> None:
+        self.bytes_, self.num_records = BytesIO(), 0
+
+    def add(self, record: bytes) -> None:
+        self.bytes_.write(record)
+        self.num_records += 1
+
+
 class _AvroFiles:
     """The four files; each appears under its name when all is done, and not before."""
 
@@ -193,6 +207,7 @@ class _AvroFiles:
         self._progress = progress
         self._streams: dict[str, IO[bytes]] = {}
         self._writers: dict[str, Any] = {}
+        self._blocks = {kind: _Block() for kind in WRITTEN}
         self._kinds = {f"{_PREFIX}.{kind}": kind for kind in WRITTEN}
 
     def __enter__(self) -> _AvroFiles:
@@ -212,6 +227,7 @@ class _AvroFiles:
             self._drop()
             return
         for name, stream in self._streams.items():
+            self._write_block(name)
             self._writers[name].flush()
             stream.close()
             self._partial(name).replace(self._out / f"{name}.avro")
@@ -226,12 +242,19 @@ class _AvroFiles:
         if kind is None:  # the index: without a next start there is no state to keep
             return
         if kind == schemas.DEAD_LETTERS:
-            record = dead_letter_record(message)
+            self._writers[kind].write(dead_letter_record(message))
         else:
-            record = encode.unframe(message.value or b"", schemas.parsed(kind))
-        self._writers[kind].write(record)
+            self._blocks[kind].add(encode.unframed(message.value or b""))
+            if self._blocks[kind].bytes_.tell() >= _BLOCK_BYTES:
+                self._write_block(kind)
         self.counts[kind] += 1
         self._progress(self.counts)
+
+    def _write_block(self, kind: str) -> None:
+        block = self._blocks[kind]
+        if block.num_records:
+            self._writers[kind].write_block(block)
+            self._blocks[kind] = _Block()
 
     def _partial(self, kind: str) -> Path:
         return self._out / f"{kind}.avro.partial"

@@ -265,6 +265,11 @@ def unframe(value: bytes, schema: Any) -> dict[str, Any]:
     return record
 
 
+def unframed(value: bytes) -> bytes:
+    """The record in a framed value as Avro encodes it, without what says of which schema it is."""
+    return value[_CONFLUENT_HEADER.size :]
+
+
 def _message(topics: Topics, kind: str, key: bytes, record: Mapping[str, Any]) -> Message:
     value = frame(topics.schema_ids[kind], kind, record)
     if len(value) > MAX_BYTES - _SLACK:
