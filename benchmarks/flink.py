@@ -1,9 +1,9 @@
 """The graph as a job on Flink, on this machine: rates with one worker and with two against a run in
-one process, the writer alone against a plain loop, latency, and the time until a job that was sent
-again writes.
+one process, the writer alone against a plain loop, latency, the time until a job that was sent
+again writes, and a backfill against `khabar process` in one process.
 
-`python -m benchmarks.flink [workers] [writer] [latency]`, all of them without a name; they share
-this machine's cores with Kafka and Flink.
+`python -m benchmarks.flink [workers] [writer] [latency] [backfill]`, all of them without a name;
+they share this machine's cores with Kafka and Flink.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ from pipelines.stages.normalize import normalize
 from pipelines.stages.recognizer import Recognizer
 from pipelines.transforms import BATCH_SIZE, Batch
 
-COUNT, PARTITIONS = 6_000, 4
+COUNT, PARTITIONS, FILES = 6_000, 4, 8
 # Articles a second, and seconds of them that count, behind those in which Java and the workers warm
 # up: a job runs for weeks.
 RATE, SECONDS, WARM_UP_S = 100, 60, 30
@@ -56,15 +56,16 @@ RATE, SECONDS, WARM_UP_S = 100, 60, 30
 PATIENCE_S = 600.0
 
 
-def on_flink(running: Flink, workers: int) -> list[str]:
+def on_flink(running: Flink, workers: int = 0) -> list[str]:
+    """The options of a job with so many workers, each a process; without a number, the defaults."""
     at = running.addresses
+    number = [f"--parallelism={workers}", f"--sdk_worker_parallelism={workers}"] if workers else []
     return [
         "--runner=FlinkRunner",
         f"--job_endpoint={at.job_endpoint}",
         f"--artifact_endpoint={at.artifact_endpoint}",
         f"--environment_config={at.workers}",
-        f"--parallelism={workers}",
-        f"--sdk_worker_parallelism={workers}",
+        *number,
     ]
 
 
@@ -258,7 +259,7 @@ def _latency(services: Services, running: Flink) -> None:
             if len(visible) == total:
                 return
 
-    with command(made, "run", *on_flink(running, 2)):
+    with command(made, "run", *on_flink(running)):
         # The job runs when the first article has come through.
         produce([(b"first", b'{"url": "https://first.example/1", "title": "x"}')], made)
         next(tail(made, outputs))
@@ -279,7 +280,7 @@ def _latency(services: Services, running: Flink) -> None:
     produce([(b"again", b'{"url": "https://first.example/2", "title": "y"}')], made)
     running.restart_server()
     answered = time.monotonic() - began
-    with command(made, "run", *on_flink(running, 2)):
+    with command(made, "run", *on_flink(running)):
         for message in tail(made, outputs):
             if message.record["url"] == "https://first.example/2":
                 break
@@ -290,8 +291,35 @@ def _latency(services: Services, running: Flink) -> None:
     )
 
 
+def backfill(services: Services) -> None:
+    """An archive of files, in one process and with two workers."""
+    with tempfile.TemporaryDirectory() as folder:
+        archive, values = Path(folder, "archive"), list(varied(COUNT))
+        archive.mkdir()
+        for number in range(FILES):
+            lines = values[number * COUNT // FILES : (number + 1) * COUNT // FILES]
+            (archive / f"{number}.jsonl").write_bytes(b"\n".join(lines))
+
+        def seconds(out: str, *options: str) -> float:
+            arguments = "process", str(archive), f"--out={folder}/{out}", "--order=published"
+            began = time.monotonic()
+            with command(job(services, out), *arguments, *options) as process:
+                if process.wait(PATIENCE_S):
+                    raise SystemExit(f"{out}: ended with {process.returncode}")
+            return time.monotonic() - began
+
+        here = seconds("backfill-here")
+        with Flink() as running:
+            there = seconds("backfill-there", *on_flink(running, 2))
+    print(
+        f"{COUNT} articles in {FILES} files: {here:.0f} s in one process, {there:.0f} s with two "
+        f"workers, {here / there:.2f} times as fast",
+        flush=True,
+    )
+
+
 def main() -> None:
-    parts = {"workers": workers, "writer": writer, "latency": latency}
+    parts = {"workers": workers, "writer": writer, "latency": latency, "backfill": backfill}
     # What has run on a Flink slows down what comes next: workers of a job that was cancelled stay.
     with Services() as services:
         for name in sys.argv[1:] or parts:
