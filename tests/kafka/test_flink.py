@@ -66,8 +66,11 @@ def cluster(services: Services) -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def settings(cluster: Cluster) -> Settings:
-    return _job(cluster.services, 4)
+def settings(cluster: Cluster) -> Iterator[Settings]:
+    yield _job(cluster.services, 4)
+    # A Flink inside the job server keeps a job that was cancelled, and its workers: they would slow
+    # down what comes next.
+    cluster.flink.restart_server()
 
 
 @contextmanager
