@@ -7,17 +7,20 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
+# Two cores, each with a Kafka of its own: most tests wait for processes that they have started.
+TWO := --numprocesses 2 --dist loadfile
+
 .PHONY: demo test test-slow lint compose-smoke eval bench model lock clean
 
 demo: $(VENV)/installed
 	@$(BIN)/khabar demo
 
 test: $(VENV)/dev
-	$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest -m "not slow" $(TWO)
 
 # 5 is pytest's exit code for "no test is marked so".
 test-slow: $(VENV)/dev
-	$(BIN)/python -m pytest -m slow || test $$? -eq 5
+	$(BIN)/python -m pytest -m slow $(TWO) || test $$? -eq 5
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .
