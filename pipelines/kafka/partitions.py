@@ -207,21 +207,25 @@ class _Reader:
         """Says that this job has read up to this offset, and no farther."""
         stopping.acknowledge(self._consumer, self._partition, generation, read)
 
-    def poll(self, timeout_ms: int, end: int) -> Iterator[RawMessage]:
+    def poll(self, timeout_ms: int, end: int) -> list[RawMessage]:
         """The messages that are there, below `end`."""
-        for found in self._consumer.poll(timeout_ms, max_records=512).values():
-            for record in found:
-                if record.offset >= end:
-                    break
-                self.read = record.offset + 1
-                yield RawMessage(
-                    Origin(record.topic, record.partition, record.offset, record.timestamp),
-                    record.key,
-                    record.value,
-                    tuple(record.headers or ()),
-                )
+        # The consumer may have gone on before something is raised here: the next bundle must seek.
+        before, self.read = self.read, -1
+        messages = [
+            RawMessage(
+                Origin(record.topic, record.partition, record.offset, record.timestamp),
+                record.key,
+                record.value,
+                tuple(record.headers or ()),
+            )
+            for found in self._consumer.poll(timeout_ms, max_records=512).values()
+            for record in found
+            if record.offset < end
+        ]
         position = self._consumer.position(self._partition, timeout_ms=1000)
+        self.read = messages[-1].origin.offset + 1 if messages else before
         self.at = self.read if position is None else position
+        return messages
 
 
 # Workers make a DoFn anew for each bundle; a consumer must not be.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
 from kafka import TopicPartition
+from kafka.errors import KafkaError
 
 from pipelines import schemas
 from pipelines.kafka import clients, partitions, stopping
@@ -45,7 +47,9 @@ class Reader:
     def read_until(self, offset: int, end: int) -> list[int]:
         """Those of as many bundles as it takes; a first poll may be too early."""
         found: list[int] = []
+        deadline = time.monotonic() + 60
         while offset < end:
+            assert time.monotonic() < deadline, f"{found} came"
             more, timers = self.read(offset)
             found += more
             if not timers:
@@ -86,6 +90,27 @@ def test_a_bundle_that_was_broken_off(settings: Settings) -> None:
     """Asked for an offset that it has passed, it reads from there again."""
     assert Reader(settings).read_until(0, 10) == list(range(10))
     assert Reader(settings).read_until(4, 10) == list(range(4, 10))
+
+
+def test_a_poll_that_fails(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was fetched when Kafka failed in mid-poll is read again, though its consumer went on."""
+    assert Reader(settings).read_until(0, 10) == list(range(10))
+    send(settings, 5)
+    (reader,) = partitions._readers.values()
+
+    position = reader._consumer.position
+
+    def failing(*arguments: object, **options: object) -> int:
+        found = position(*arguments, **options)
+        if found > 10:
+            raise KafkaError
+        return int(found)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(reader._consumer, "position", failing)
+        with pytest.raises(KafkaError):
+            Reader(settings).read_until(10, 15)
+    assert Reader(settings).read_until(10, 15) == [10, 11, 12, 13, 14]
 
 
 def test_an_end(settings: Settings) -> None:
