@@ -7,12 +7,12 @@ process that has loaded everything (`loaded`), so it starts at once, and shares 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
-from multiprocessing.forkserver import ensure_running
 from typing import Any
 
 import grpc
@@ -33,14 +33,14 @@ class _Pool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):  # type: ign
 
     def StartWorker(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's name
         place = request.control_endpoint.url, request.worker_id
-        worker = _forks.Process(target=_work, args=place)
+        worker = _forks.Process(target=_work, args=place, daemon=True)
         worker.start()
         self._workers[request.worker_id] = worker
         return beam_fn_api_pb2.StartWorkerResponse()
 
     def StopWorker(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's name
         worker = self._workers.pop(request.worker_id, None)
-        if worker is not None:
+        if worker is not None and worker.is_alive():
             worker.terminate()
             worker.join(_END_S)
             worker.kill()
@@ -49,7 +49,7 @@ class _Pool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):  # type: ign
 
 def _work(control: str, worker_id: str) -> None:
     threading.Thread(target=_end_with_pool, daemon=True).start()
-    # What the bundle gives is sent at its end, not in between: the runner passes it on then.
+    # What a bundle gives need not be sent before its end: the runner passes it on then.
     SdkHarness(control, worker_id=worker_id, state_cache_size=0, data_buffer_time_limit_ms=-1).run()
 
 
@@ -60,11 +60,21 @@ def _end_with_pool() -> None:
     os._exit(1)
 
 
+def _check() -> None:
+    sys.exit("pipelines.loaded" not in sys.modules)
+
+
 def main(address: str) -> None:
-    """Serves until it is ended."""
+    """Serves until it is ended; nobody is answered before all is loaded."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     _forks.set_forkserver_preload(["pipelines.loaded"])
-    ensure_running()
-    server = grpc.server(ThreadPoolExecutor(max_workers=4))
+    first = _forks.Process(target=_check)
+    first.start()
+    first.join()
+    if first.exitcode:
+        sys.exit("What workers need cannot be loaded: python -m pipelines.loaded says why.")
+    # Two pools at one address would share the calls, and neither know the other's workers.
+    server = grpc.server(ThreadPoolExecutor(max_workers=16), options=[("grpc.so_reuseport", 0)])
     beam_fn_api_pb2_grpc.add_BeamFnExternalWorkerPoolServicer_to_server(_Pool(), server)
     server.add_insecure_port(address)
     server.start()

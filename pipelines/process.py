@@ -244,7 +244,8 @@ class _AvroFiles:
         if kind == schemas.DEAD_LETTERS:
             self._writers[kind].write(dead_letter_record(message))
         else:
-            self._blocks[kind].add(encode.unframed(message.value or b""))
+            assert message.value is not None, "only the index has messages without a value"
+            self._blocks[kind].add(encode.payload(message.value))
             if self._blocks[kind].bytes_.tell() >= _BLOCK_BYTES:
                 self._write_block(kind)
         self.counts[kind] += 1

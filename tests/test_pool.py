@@ -19,8 +19,8 @@ from pipelines.local.processes import free_port
 pytestmark = pytest.mark.slow
 
 
-def await_(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
+def await_(holds: Callable[[], bool], timeout_s: float) -> None:
+    deadline = time.monotonic() + timeout_s
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -74,7 +74,8 @@ def test_workers_come_and_go(pool: Pool) -> None:
     pool.start("a")
     pool.start("b")
     first, second = sorted(pool.workers(), key=lambda worker: worker.create_time())
-    assert first.memory_full_info().uss < first.memory_info().rss / 2
+    memory = first.memory_full_info()
+    assert memory.rss > 150_000_000 > 2 * memory.uss
     pool.stop("a")
     assert not first.is_running()
     assert second.is_running()
@@ -86,4 +87,4 @@ def test_a_killed_pool(pool: Pool) -> None:
     pool.start("a")
     (worker,) = pool.workers()
     pool.process.kill()
-    await_(lambda: not worker.is_running())
+    await_(lambda: not worker.is_running(), 10)  # one that gets no answer ends after 60 s

@@ -4,6 +4,7 @@ read on from its own offset. Nothing is committed here: the one writer does that
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 import time
@@ -25,6 +26,8 @@ from pipelines.kafka.spread import salted
 from pipelines.records import Origin, RawMessage
 from pipelines.settings import Settings
 from pipelines.transforms import Batch, batches
+
+_log = logging.getLogger(__name__)
 
 # Milliseconds that a reader waits for a first message: the worker's other partitions wait with it.
 _POLL_MS = 10
@@ -191,9 +194,18 @@ class _Reader:
         self._consumer.assign([self._partition])
 
     def go_to(self, offset: int) -> None:
-        if self.read != offset:
-            self._consumer.seek(self._partition, offset)
-            self.read = self.at = offset
+        """Has the next poll read from here on, or from where Kafka still has something."""
+        if self.read == offset:
+            return
+        found = self._consumer.beginning_offsets([self._partition], timeout_ms=clients.ANSWER_MS)
+        self.at = max(offset, found[self._partition])
+        if self.at > offset:
+            _log.warning(
+                "%s: Kafka has deleted what lay from %d to %d", self._partition, offset, self.at
+            )
+        self._consumer.seek(self._partition, self.at)
+        # What is told at the end must be an offset that the writer commits.
+        self.read = offset
 
     def stopped(self, generation: int) -> bool:
         """Whether the job of this generation is told to end."""

@@ -1,5 +1,5 @@
-"""Which bytes to give to an element so that Flink spreads elements evenly: it has a splittable DoFn
-run where the hash of its element's bytes says, and few elements seldom fall evenly by chance.
+"""Which bytes to give to an element so that Flink spreads elements evenly: it has the
+work of a key done where the hash of its bytes says, and few keys seldom fall evenly by chance.
 """
 
 from __future__ import annotations

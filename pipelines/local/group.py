@@ -87,7 +87,6 @@ class Group(ABC):
         command: Sequence[str],
         *,
         keep_open: int | None = None,
-        environment: dict[str, str] | None = None,
     ) -> None:
         """Starts one; what ran under this name must be gone."""
         assert self._folder
@@ -97,7 +96,6 @@ class Group(ABC):
             folder=self._folder,
             remove=self._folder if self._is_temporary else None,
             keep_open=keep_open,
-            environment=environment,
         )
 
     def _await(self, name: str, ready: Callable[[], bool]) -> None:

@@ -56,7 +56,6 @@ class Process:
 
     `remove` is the folder that goes when this process dies without stopping the command.
     `keep_open` is a file descriptor that stays open for as long as the command may run.
-    `environment` is that of the command, `java_environment` unless given.
     """
 
     def __init__(
@@ -67,7 +66,6 @@ class Process:
         folder: Path,
         remove: Path | None = None,
         keep_open: int | None = None,
-        environment: dict[str, str] | None = None,
     ) -> None:
         self.name = name
         self.log = folder / f"{name}.log"
@@ -79,7 +77,7 @@ class Process:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=folder,
-                env=environment or java_environment(),
+                env=java_environment(),
                 start_new_session=True,  # The terminal's Ctrl-C is for this process alone.
                 pass_fds=() if keep_open is None else (keep_open,),
             )

@@ -265,7 +265,7 @@ def unframe(value: bytes, schema: Any) -> dict[str, Any]:
     return record
 
 
-def unframed(value: bytes) -> bytes:
+def payload(value: bytes) -> bytes:
     """The record in a framed value as Avro encodes it, without what says of which schema it is."""
     return value[_CONFLUENT_HEADER.size :]
 

@@ -78,6 +78,14 @@ def ended(settings: Settings) -> bool:
         return progress.drained()
 
 
+def told(settings: Settings) -> int | None:
+    """Up to where the reader has said that it has read."""
+    consumer = clients.consumer(settings, group_id=stopping.group_of(settings))
+    found = consumer.committed(TopicPartition(settings.topic(schemas.RAW), 0))
+    consumer.close()
+    return None if found is None else int(found)
+
+
 def test_goes_on_where_its_timer_says(settings: Settings) -> None:
     """Each bundle begins where the one before ended, and sets one timer with the next offset."""
     assert Reader(settings).read_until(0, 10) == list(range(10))
@@ -120,6 +128,7 @@ def test_an_end(settings: Settings) -> None:
     assert reader.read_until(0, 7) == list(range(7))
     assert reader.read(7) == ([], [])
     assert not ended(settings)  # seven were read, and none is committed
+    assert told(settings) == 7
 
 
 def test_told_to_stop(settings: Settings) -> None:
@@ -143,6 +152,17 @@ def test_marks_of_transactions(settings: Settings) -> None:
     # 10 and 12 are messages, 11 and 13 marks.
     reader = Reader(settings, end=14)
     assert reader.read_until(0, 14) == [*range(10), 10, 12]
-    consumer = clients.consumer(settings, group_id=stopping.group_of(settings))
-    assert consumer.committed(TopicPartition(settings.topic(schemas.RAW), 0)) == 13
-    consumer.close()
+    assert told(settings) == 13
+
+
+def test_what_kafka_has_deleted(settings: Settings) -> None:
+    """A job that goes back to what retention has deleted meanwhile reads on with what is there."""
+    place = TopicPartition(settings.topic(schemas.RAW), 0)
+    admin = clients.admin(settings)
+    admin.delete_records({place: 6})
+    assert Reader(settings).read_until(3, 10) == [6, 7, 8, 9]
+    assert Reader(settings).read_until(0, 10) == [6, 7, 8, 9]
+    admin.delete_records({place: 10})
+    admin.close()
+    assert Reader(settings, end=10).read(8) == ([], [])
+    assert told(settings) == 8
