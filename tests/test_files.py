@@ -32,6 +32,8 @@ VALUES = [b'{"id": "1", "title": "\xd8\xa3"}', b'{"id": "2"}', b"not json"]
         ("a.jsonl.gz", gzip.compress(LINES)),
         ("a.jsonl.xz", lzma.compress(LINES)),
     ],
+    # gzip writes the time, so its bytes name the test otherwise in each process of pytest-xdist.
+    ids=["plain", "gzip", "xz"],
 )
 def test_lines(tmp_path, name, content):
     """JSON Lines, plain or packed, give a message a line, numbered; blank lines do not count."""
@@ -129,6 +131,9 @@ LONG = os.urandom(50_000).hex().encode()
         ("damaged.jsonl.xz", damaged(lzma.compress(LONG))),
         ("plain.jsonl.gz", b'{"title": "x"}\n'),
         ("plain.jsonl.xz", b'{"title": "x"}\n'),
+    ],
+    ids=[
+        f"{damage} {archive}" for damage in ("cut", "damaged", "plain") for archive in ("gz", "xz")
     ],
 )
 def test_broken_archives(tmp_path, name, content):
