@@ -34,7 +34,7 @@ from pipelines.kafka.transaction import Job
 from pipelines.kafka.writer import OneWriter
 from pipelines.local import Flink, Services
 from pipelines.producers.produce import produce
-from pipelines.records import Envelope, Origin, RawMessage
+from pipelines.records import Envelope, Origin, RawMessage, without_offsets
 from pipelines.run import Lookup, register, schema_ids
 from pipelines.settings import SETTINGS, Settings
 from pipelines.stages.clean import clean
@@ -161,7 +161,7 @@ def prepare(made: Settings, folder: Path) -> list[str]:
         place = Origin(record.topic, record.partition, record.offset, record.timestamp)
         raw = RawMessage(place, record.key, record.value, ())
         article = fingerprint(normalize(clean(decode(raw, no_registry))))
-        named = entities(article, known, backend)
+        named = without_offsets(entities(article, known, backend))
         found[record.partition].append(Envelope(raw).with_article(named))
     consumer.close()
     for number, envelopes in found.items():

@@ -19,6 +19,7 @@ from pipelines.transforms import (
     Entities,
     Fingerprint,
     Normalize,
+    WithoutOffsets,
 )
 
 
@@ -55,7 +56,11 @@ def build_shared(
 
 def prepared(raw: beam.PCollection, plan: Plan) -> beam.PCollection:
     """The half that workers share: batches of raw messages in, of envelopes out, to their names."""
-    return _read_alone(raw, plan) | "Entities" >> Entities(plan.ner)
+    return (
+        _read_alone(raw, plan)
+        | "Entities" >> Entities(plan.ner)
+        | "WithoutOffsets" >> WithoutOffsets()
+    )
 
 
 def decided(envelopes: beam.PCollection, plan: Plan) -> beam.PCollection:

@@ -19,6 +19,8 @@ import grpc
 from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc
 from apache_beam.runners.worker.sdk_worker import SdkHarness
 
+from pipelines.runner import steps_are_not_timed
+
 # Seconds that a worker may take to end; its bundle is broken off, and the job does it again.
 _END_S = 10.0
 
@@ -50,7 +52,11 @@ class _Pool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):  # type: ign
 def _work(control: str, worker_id: str) -> None:
     threading.Thread(target=_end_with_pool, daemon=True).start()
     # What a bundle gives need not be sent before its end: the runner passes it on then.
-    SdkHarness(control, worker_id=worker_id, state_cache_size=0, data_buffer_time_limit_ms=-1).run()
+    harness = SdkHarness(
+        control, worker_id=worker_id, state_cache_size=0, data_buffer_time_limit_ms=-1
+    )
+    with steps_are_not_timed():
+        harness.run()
 
 
 def _end_with_pool() -> None:

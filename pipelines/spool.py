@@ -22,7 +22,7 @@ from pipelines.records import Envelope, changed
 UNDATED = -(2**63)
 # Stands in the names of parts: another number wherever one version of Khabar lays them out, or
 # prepares an article, in another way than before.
-FORMAT = 1
+FORMAT = 2
 
 PARTIAL = ".partial"
 # Envelopes of a run, and bytes of their messages: what a worker sorts in memory, at some ten times

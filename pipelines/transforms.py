@@ -17,7 +17,14 @@ from typing import Any
 import apache_beam as beam
 from apache_beam import coders
 
-from pipelines.records import Article, Envelope, Message, RawMessage, StageError
+from pipelines.records import (
+    Article,
+    Envelope,
+    Message,
+    RawMessage,
+    StageError,
+    without_offsets,
+)
 from pipelines.stages.camel import Camel
 from pipelines.stages.clean import clean
 from pipelines.stages.decide import Index, decide
@@ -239,6 +246,13 @@ class _Entities(_Step):
             return self._stage._run(batch)
 
 
+class WithoutOffsets(beam.PTransform):
+    """Leaves out of envelopes, in batches, what no stage behind Entities reads."""
+
+    def expand(self, envelopes: beam.PCollection) -> beam.PCollection:
+        return envelopes | beam.ParDo(_Stage("without_offsets", without_offsets))
+
+
 class Encode(beam.PTransform):
     """Envelopes to messages, both in batches."""
 
@@ -327,6 +341,7 @@ __all__ = [
     "Fact",
     "Fingerprint",
     "Normalize",
+    "WithoutOffsets",
     "backend_of",
     "batches",
     "forget_index",

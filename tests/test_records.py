@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copyreg
 import dataclasses
 import pickle
 
@@ -35,17 +36,25 @@ ARTICLE = Article(
 )
 
 
+KINDS = [
+    kind
+    for kind in vars(records).values()
+    if dataclasses.is_dataclass(kind) and kind.__module__ == records.__name__
+]
+
+
 def test_values_do_not_change():
     """Every record is frozen: a stage makes a new one, it never changes what another holds."""
-    kinds = [
-        kind
-        for kind in vars(records).values()
-        if dataclasses.is_dataclass(kind) and kind.__module__ == records.__name__
-    ]
-    assert len(kinds) >= 15
-    for kind in kinds:
+    assert len(KINDS) >= 15
+    for kind in KINDS:
         assert kind.__dataclass_params__.frozen, kind
         assert "__slots__" in vars(kind), kind
+
+
+def test_every_kind_is_pickled_by_its_values():
+    """No record falls back to the slow way in which dataclasses are pickled."""
+    for kind in (OffsetMap, *KINDS):
+        assert kind in copyreg.dispatch_table, kind
 
 
 @pytest.mark.parametrize(
@@ -61,6 +70,17 @@ def test_what_travels_can_be_pickled(value):
     other = pickle.loads(pickle.dumps(value))
     # Offset maps hold arrays, which do not compare to one truth value.
     assert repr(other) == repr(value)
+
+
+def test_without_offsets():
+    """What leads back to the raw text is gone; all else is as it was."""
+    light = records.without_offsets(ARTICLE)
+    assert len(light.display.title.offsets) == 0
+    assert len(ARTICLE.display.title.offsets) == 2
+    heavy = records.changed(
+        light, display=records.changed(light.display, title=ARTICLE.display.title)
+    )
+    assert repr(heavy) == repr(ARTICLE)
 
 
 def test_envelope():
