@@ -39,7 +39,7 @@ RUNNERS = ("FlinkRunner", "PortableRunner")
 CHECKPOINT_MS = 2_000
 # Milliseconds after which a bundle ends, which is a transaction. What has come while one was
 # committed is in the next, so that under load they are longer.
-_BUNDLE_MS = 20
+_BUNDLE_MS = 50
 # What a job is run with unless told otherwise.
 _OF_EVERY: Mapping[str, str] = {
     "environment_type": "EXTERNAL",

@@ -32,11 +32,11 @@ _log = logging.getLogger(__name__)
 # Milliseconds that a reader waits for a first message: the worker's other partitions wait with it.
 _POLL_MS = 10
 # Milliseconds after which Kafka answers although nothing has come, and seconds until a partition
-# where nothing was is looked at again.
-_FETCH_MS, _IDLE_S = 100, 0.05
+# that was read to its end is looked at again: a bundle for each article costs more than it saves.
+_FETCH_MS, _IDLE_S = 100, 0.1
 # A bundle ends when no more messages are there at once, or after so many seconds, or messages, so
 # that the runner can make a checkpoint.
-_BUNDLE_S, _BUNDLE_RECORDS = 0.2, 2_000
+_BUNDLE_S, _BUNDLE_RECORDS = 0.5, 2_000
 # Seconds until a source that is at its end is asked again.
 _NEVER_S = 24 * 3600
 # Seconds between two looks whether the job is to stop.
@@ -167,7 +167,7 @@ class _Read(beam.DoFn):
                     yield batch
                 is_full = count >= _BUNDLE_RECORDS or time.monotonic() >= deadline
                 if is_full or count == before:
-                    _set(following, reader.read, 0 if count else _IDLE_S)
+                    _set(following, reader.read, 0 if is_full else _IDLE_S)
                     return
             # Behind a record of this job, never behind a mark of Kafka's.
             reader.ended(self._generation, reader.read if reader.read > place.start else 0)
