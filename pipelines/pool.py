@@ -88,4 +88,6 @@ def main(address: str) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("Say where to listen: python -m pipelines.pool HOST:PORT")
     main(sys.argv[1])

@@ -13,7 +13,7 @@ from urllib.request import urlopen
 
 from pipelines import schemas
 from pipelines.errors import Outage
-from pipelines.kafka.stopping import Progress
+from pipelines.kafka.stopping import Progress, Sent
 from pipelines.local.processes import HOST, free_port
 from pipelines.local.registry import url
 from pipelines.producers.produce import produce
@@ -130,7 +130,8 @@ class Stack:
         """Where the raw topic's partitions end, and up to where the pipeline has committed, in all:
         with an offset goes what became of its message. Needs no registry.
         """
-        with Progress(self.settings, 0) as progress:
+        partitions = int(self.docker.environment.get("PARTITIONS", 1))
+        with Progress(self.settings, Sent(0, partitions)) as progress:
             committed, lag = progress.counts()
             return committed + lag, committed
 
