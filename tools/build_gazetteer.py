@@ -93,7 +93,7 @@ def read_countries(path: Path) -> list[tuple[str, ...]]:
             if kind == "territory" and code.isalpha() and code not in NOT_COUNTRIES:
                 names.setdefault(code, []).append(re.sub(r" \(.*\)", "", name))
     known = _known()
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for code, found in sorted(names.items()):
         trusted = [name for name in found if match_form(name) not in known]
         if trusted:

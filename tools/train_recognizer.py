@@ -246,8 +246,8 @@ def read_lists(
         if len(words_) > 1:
             phrases.setdefault(words_, CLASSES.index(counted.most_common(1)[0][0]))
     for word, lists in named.items():
-        for flag, count in lists.items():
-            share = count / seen[word]
+        for flag, times in lists.items():
+            share = times / seen[word]
             flags[word].add(flag + ("+" if share > 0.5 else "-" if share < 0.1 else ""))
     return {word: tuple(sorted(found)) for word, found in flags.items()}, phrases
 
@@ -580,7 +580,7 @@ class Problem:
             (matrix @ weight)[self.ids]
             for matrix, weight in zip(self.features, weights[:3], strict=True)
         )
-        total = own
+        total: np.ndarray = own
         for by, both in ((1, near), (2, far)):
             total[by:] += both[:-by, :SIZE]
             total[:-by] += both[by:, SIZE:]

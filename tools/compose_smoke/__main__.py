@@ -17,6 +17,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 import yaml
@@ -136,7 +137,7 @@ def services_are_as_written(stack: Stack) -> None:
 def look_at(stack: Stack, healthy: tuple[str, ...], others: tuple[str, ...]) -> None:
     """Whether these run, within what the file allows them."""
     for service in healthy:
-        stack.wait(f"health of {service}", lambda s=service: stack.health(s) == "healthy", BACK_S)
+        stack.wait(f"health of {service}", partial(is_healthy, stack, service), BACK_S)
     for service in (*healthy, *others):
         container = stack.container(service)
         expect(f"{service} runs", container["State"]["Status"], "running")
@@ -170,7 +171,7 @@ def brokers_killed(stack: Stack) -> None:
     """kill -9 of Kafka, then of the registry, in mid-stream: Docker starts them again."""
     for service in ("kafka", "registry"):
         since = time.time()
-        took = recovers(stack, service, lambda s=service: stack.kill(s))
+        took = recovers(stack, service, partial(stack.kill, service))
         stack.settle(BACK_S)
         say(
             f"  {service} runs again after {took:.1f} s, new articles after "
@@ -203,7 +204,7 @@ def away_at_start(stack: Stack) -> None:
         stack.stop(service)
         since = time.time()
         stack.start("khabar")
-        stack.wait("exit code 75", lambda s=since: 75 in stack.died("khabar", s), GIVES_UP_S)
+        stack.wait("exit code 75", partial(gave_up, stack, since), GIVES_UP_S)
         stack.start(service)
         again = time.time()
         stack.settle(BACK_S)
@@ -259,7 +260,7 @@ def task_managers_killed(stack: Stack) -> None:
         time.sleep(4)
         since = time.time()
         for service in struck:
-            took = recovers(stack, service, lambda s=service: stack.kill(s))
+            took = recovers(stack, service, partial(stack.kill, service))
             say(f"  {service} runs again after {took:.1f} s")
         stack.settle(AGAIN_S)
         say(f"  new articles after {time.time() - since:.1f} s")
@@ -272,9 +273,9 @@ def masters_killed(stack: Stack) -> None:
     """kill -9 of the job server, then of the job manager: the job is sent again, and runs once."""
     for service in ("flink-jobserver", "flink-jobmanager"):
         since, sent = time.time(), jobs_sent(stack)
-        took = recovers(stack, service, lambda s=service: stack.kill(s))
+        took = recovers(stack, service, partial(stack.kill, service))
         say(f"  {service} runs again after {took:.1f} s")
-        stack.wait("another job", lambda s=sent: jobs_sent(stack) > s, AGAIN_S)
+        stack.wait("another job", partial(sent_again, stack, sent), AGAIN_S)
         again = time.time()
         stack.settle(AGAIN_S)
         stack.wait("the end of older jobs", lambda: len(running(stack)) == 1, AGAIN_S)
@@ -301,7 +302,7 @@ def from_flink_and_back(stack: Stack) -> None:
     ):
         since = time.time()
         start(new)
-        stack.wait(f"the end of {old}", lambda s=old: not runs(stack, s), AGAIN_S)
+        stack.wait(f"the end of {old}", partial(has_ended, stack, old), AGAIN_S)
         expect(f"{old}'s exit code", stack.container(old)["State"]["ExitCode"], 0)
         stack.settle(AGAIN_S)
         say(f"  {new} took over from {old} after {time.time() - since:.1f} s")
@@ -334,6 +335,11 @@ def jobs_sent(stack: Stack) -> int:
     return stack.said("flink-run").count("sent job")
 
 
+def sent_again(stack: Stack, sent: int) -> bool:
+    """Whether flink-run has sent more jobs than these."""
+    return jobs_sent(stack) > sent
+
+
 def running(stack: Stack) -> list[str]:
     """The jobs that Flink has and that have not ended."""
     ended = ("FINISHED", "CANCELED", "FAILED")
@@ -354,6 +360,21 @@ def runs(stack: Stack, service: str) -> int:
     """Its process, 0 when it does not run."""
     state = stack.container(service)["State"]
     return int(state["Pid"]) if state["Running"] else 0
+
+
+def is_healthy(stack: Stack, service: str) -> bool:
+    """Whether its health check passes."""
+    return stack.health(service) == "healthy"
+
+
+def has_ended(stack: Stack, service: str) -> bool:
+    """Whether no process of it runs."""
+    return not runs(stack, service)
+
+
+def gave_up(stack: Stack, since: float) -> bool:
+    """Whether the pipeline has ended since then because something was away."""
+    return 75 in stack.died("khabar", since)
 
 
 PIPELINE = (
