@@ -116,6 +116,21 @@ def test_a_dead_letter_keeps_the_line(tmp_path: Path) -> None:
     assert (dead["key"], dead["value"]) == (b"k", lines[1])
 
 
+def test_files_of_several_blocks(tmp_path: Path) -> None:
+    """Articles that fill more than one block of an Avro file are all there, once, and in order."""
+    lines = [
+        json.dumps({"id": str(n), "title": f"خبر رقم {n}", "body": f"كلمة{n} " * 500}).encode()
+        for n in range(12)
+    ]
+    process(
+        [files.FileMessage("f", n, None, line) for n, line in enumerate(lines)], tmp_path, DEFAULTS
+    )
+    with (tmp_path / "articles.avro").open("rb") as stream:
+        titles = [[each["raw_title"] for each in block] for block in fastavro.block_reader(stream)]
+    assert len(titles) > 1
+    assert [each for block in titles for each in block] == [f"خبر رقم {n}" for n in range(12)]
+
+
 def test_nothing_half_done_is_left(tmp_path: Path) -> None:
     """When reading fails half way, no output file appears under its name."""
 
